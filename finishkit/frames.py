@@ -235,7 +235,7 @@ _FROM_YCBCR = {
 """Y'CbCr to R'G'B', ITU-R BT.709-6 and BT.601-7."""
 
 
-def _affine(matrix: Matrix, full: bool, step: int) -> NDArray[np.float32]:
+def _affine(matrix: Matrix, full: bool, step: float) -> NDArray[np.float32]:
     luma, chroma, black = (255, 255, 0) if full else (219, 224, 16)
     scale = _FROM_YCBCR[matrix] / np.array([luma, chroma, chroma], np.float32)
     offset = -scale @ np.array([black, 128, 128], np.float32)
@@ -262,10 +262,10 @@ def _to_rgb(
         unit = frame.reformat(format="rgb48le").to_ndarray().astype(np.float32) / 65535
     else:
         # Through planes: swscale's own way from 8-bit 4:2:0 to rgb48 loses two codes (measured).
-        # Ten bits stay ten: widening them to sixteen repeats the top bits below, 0.1 % too bright.
-        ten = frame.format.components[0].bits == 10
-        planes = frame.reformat(format="yuv444p10le" if ten else "yuv444p16le").to_ndarray()
-        unit = cv2.transform(planes.astype(np.float32), _affine(matrix, full, 4 if ten else 256))
+        planes = frame.reformat(format="yuv444p16le").to_ndarray().astype(np.float32)
+        # swscale widens 8 bits by shifting, and 10 bits by repeating their top bits below.
+        step = 256.25 if frame.format.components[0].bits == 10 else 256.0
+        unit = cv2.transform(planes, _affine(matrix, full, step))
     if size:
         unit = cv2.resize(unit, size, interpolation=cv2.INTER_AREA)
     return np.clip(unit, 0, 1)
