@@ -262,13 +262,23 @@ def _to_rgb(
         unit = frame.reformat(format="rgb48le").to_ndarray().astype(np.float32) / 65535
     else:
         # Through planes: swscale's own way from 8-bit 4:2:0 to rgb48 loses two codes (measured).
-        planes = frame.reformat(format="yuv444p16le").to_ndarray().astype(np.float32)
-        # swscale widens 8 bits by shifting, and 10 bits by repeating their top bits below.
-        step = 256.25 if frame.format.components[0].bits == 10 else 256.0
-        unit = cv2.transform(planes, _affine(matrix, full, step))
+        if fmt == MEZZANINE.pixel_format:
+            planes, step = np.dstack([_plane(frame, i) for i in range(3)]), 4.0
+        else:
+            planes = frame.reformat(format="yuv444p16le").to_ndarray()
+            # swscale widens 8 bits by shifting, more bits by repeating their top bits below.
+            step = 256.0 if frame.format.components[0].bits == 8 else 256.25
+        unit = cv2.transform(planes.astype(np.float32), _affine(matrix, full, step))
     if size:
         unit = cv2.resize(unit, size, interpolation=cv2.INTER_AREA)
     return np.clip(unit, 0, 1)
+
+
+def _plane(frame: av.VideoFrame, index: int) -> NDArray[np.uint16]:
+    """View one 16-bit plane of a frame, without its padding."""
+    plane = frame.planes[index]
+    rows = np.frombuffer(plane, np.uint16).reshape(-1, plane.line_size // 2)
+    return rows[: plane.height, : plane.width]
 
 
 def read_frames(
@@ -517,18 +527,9 @@ _TO_YCBCR = np.array(
 def _encodable(
     picture: NDArray[np.float32] | NDArray[np.uint8], pixel_format: str
 ) -> av.VideoFrame:
-    if pixel_format == "yuv420p":
-        out = _to_420(picture)
-    else:
-        unit = picture.astype(np.float32) / 255 if picture.dtype == np.uint8 else picture
-        wide = np.clip(unit, 0, 1) * np.float32(65535) + np.float32(0.5)
-        out = av.VideoFrame.from_ndarray(wide.astype(np.uint16), format="rgb48le").reformat(
-            format=pixel_format,
-            src_colorspace=Colorspace.ITU709,
-            dst_colorspace=Colorspace.ITU709,
-            src_color_range=ColorRange.JPEG,
-            dst_color_range=ColorRange.MPEG,
-        )
+    unit = picture.astype(np.float32) / 255 if picture.dtype == np.uint8 else picture
+    ycc = cv2.transform(np.clip(unit, 0, 1), _TO_YCBCR)
+    out = _to_420(ycc) if pixel_format == "yuv420p" else _to_444(ycc)
     out.color_primaries = 1
     out.color_trc = 1
     out.colorspace = Colorspace.ITU709
@@ -536,18 +537,23 @@ def _encodable(
     return out
 
 
-def _to_420(picture: NDArray[np.float32] | NDArray[np.uint8]) -> av.VideoFrame:
-    # swscale truncates on this path and darkens mid grey by two codes (measured: 128 to 126), so
-    # the last step before the encoder is our own, rounded, with chroma sited left as H.264 says.
-    unit = picture.astype(np.float32) / 255 if picture.dtype == np.uint8 else picture
-    ycc = cv2.transform(np.clip(unit, 0, 1), _TO_YCBCR)
+def _to_420(ycc: NDArray[np.float32]) -> av.VideoFrame:
+    # Our own last step before the encoder, rounded, with chroma sited left as H.264 says: swscale
+    # truncates on this path and darkens mid grey by two codes (measured: 128 to 126).
     luma, cb, cr = cv2.split(ycc)
     planes = [np.round(luma * 219 + 16)]
     across = np.array([0.25, 0.5, 0.25], np.float32)
     for chroma in (cb, cr):
         sited = cv2.sepFilter2D(chroma, -1, across, np.ones(1, np.float32))[:, ::2]
         planes.append(np.round((sited[0::2] + sited[1::2]) * 112 + 128))
-    height, width = picture.shape[:2]
+    height, width = luma.shape
     packed = np.concatenate([p.reshape(-1, width) for p in planes]).astype(np.uint8)
-    frame = av.VideoFrame.from_ndarray(packed.reshape(height * 3 // 2, width), format="yuv420p")
+    return av.VideoFrame.from_ndarray(packed.reshape(height * 3 // 2, width), format="yuv420p")
+
+
+def _to_444(ycc: NDArray[np.float32]) -> av.VideoFrame:
+    frame = av.VideoFrame(ycc.shape[1], ycc.shape[0], MEZZANINE.pixel_format)
+    scaled = np.round(ycc * np.float32([876, 896, 896]) + np.float32([64, 512, 512]))
+    for i in range(3):
+        _plane(frame, i)[:] = scaled[..., i]
     return frame
