@@ -13,7 +13,7 @@ from finishkit.errors import FinishError
 ShotId = NewType("ShotId", str)
 
 CLIP_SUFFIXES = frozenset({".mp4", ".mov", ".m4v", ".mkv", ".webm"})
-"""File name endings read as clips; they match the container whitelist of :mod:`finishkit.frames`."""
+"""File name endings read as clips; they match the containers :mod:`finishkit.frames` opens."""
 
 MAX_TABLE_BYTES = 4 * 2**20
 """A shot list larger than this is refused before it is parsed."""
@@ -113,6 +113,7 @@ def natural_key(name: str) -> tuple[tuple[int, int | str], ...]:
     Parameters
     ----------
     name : str
+        A file name.
 
     Returns
     -------
@@ -133,6 +134,7 @@ def open_episode(folder: str | Path) -> Episode:
     Parameters
     ----------
     folder : str or Path
+        Holds the clips themselves; sub-folders are not searched.
 
     Returns
     -------

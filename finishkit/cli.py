@@ -1,0 +1,390 @@
+"""The command line: thin, one function a verb, errors as sentences."""
+
+import json
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from finishkit.errors import FinishError
+from finishkit.progress import Event, Progress, Terminal
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Finish AI-generated vertical drama: measure every shot, correct the set to one target, "
+    "measure again.\n\nThe way: [bold]measure[/] an episode, [bold]lock[/] a template on it, "
+    "[bold]batch[/] it overnight, read the [bold]report[/]. Try it all with "
+    "[bold]finishkit demo[/].",
+)
+models_app = typer.Typer(no_args_is_help=True, help="Nets: what is there, and under which licence.")
+app.add_typer(models_app, name="models")
+
+USAGE_CODES = frozenset(
+    {"unknown_setting", "bad_setting", "unknown_genre", "no_folder", "no_clips", "no_such_shot",
+     "locked", "no_template", "not_locked", "out_in_sources", "usage"}
+)  # fmt: skip
+"""Reason codes of mistakes at the keyboard: they end with exit code 2, everything else with 1."""
+
+EpisodeArg = Annotated[Path, typer.Argument(help="Folder of the episode's clips.")]
+OutOption = Annotated[Path, typer.Option("--out", "-O", help="Results go to OUT/<episode>.")]
+JobsOption = Annotated[
+    int | None, typer.Option("--jobs", "-j", min=1, help="Worker processes; default: all cores.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+TemplateOption = Annotated[
+    Path, typer.Option("--template", "-t", help="A locked template (see: finishkit lock).")
+]
+
+
+def main() -> None:
+    """Run the command line; a :class:`FinishError` is printed as a sentence."""
+    try:
+        app()
+    except FinishError as error:
+        print(f"finishkit: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(2 if error.code in USAGE_CODES else 1)
+    except KeyboardInterrupt:
+        print(  # noqa: T201
+            "\nfinishkit: stopped. Run the same command again to go on: what is finished stays"
+            " finished.",
+            file=sys.stderr,
+        )
+        sys.exit(130)
+
+
+def _say(text: str) -> None:
+    typer.echo(text)
+
+
+def _json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=1))
+
+
+@app.command()
+def measure(
+    episode: EpisodeArg,
+    out: OutOption = Path("runs"),
+    jobs: JobsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure every shot, judge it against its neighbours, write the report."""
+    from finishkit.report import summary_lines
+    from finishkit.run import measure_episode
+    from finishkit.shots import open_episode
+
+    done = measure_episode(open_episode(episode), out, jobs=jobs, progress=Progress(Terminal()))
+    if as_json:
+        _json({"folder": str(done.folder), "exit_code": done.exit_code})
+    else:
+        _say(summary_lines(done.report))
+        _say(f"Report: {done.folder / 'report.html'}")
+    raise typer.Exit(done.exit_code)
+
+
+@app.command()
+def lock(
+    episode: EpisodeArg,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The template to write.")],
+    genre: Annotated[
+        str | None, typer.Option(help="Genre to start from: baseline, romance, thriller, fantasy.")
+    ] = None,
+    from_: Annotated[
+        Path | None, typer.Option("--from", help="Start from this template instead of a genre.")
+    ] = None,
+    hero: Annotated[
+        str | None, typer.Option(help="Shot the others are brought to; proposed when not given.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change a setting: --set faces.strength=0.5 (repeatable)."),
+    ] = None,
+    out: OutOption = Path("runs"),
+    jobs: JobsOption = None,
+) -> None:
+    """Lock a template: one file, one look, the same settings for every shot."""
+    from finishkit.shots import open_episode
+    from finishkit.template import Draft, load_look
+
+    if genre and from_:
+        raise FinishError("Give --genre or --from, not both.", "usage")
+    opened = open_episode(episode)
+    draft = Draft(load_look(from_)) if from_ else Draft.from_genre(genre or "baseline")
+    for change in set_ or []:
+        name, equals, value = change.partition("=")
+        if not equals:
+            raise FinishError(f"--set {change}: write NAME=VALUE.", "usage")
+        draft.set(name.strip(), value.strip())
+    if hero:
+        hero = opened[hero].id
+    else:
+        hero = _proposed_hero(opened, out, jobs)
+        _say(f"Hero shot: {hero} (the one the others resemble most; choose with --hero)")
+    template = draft.lock(hero=hero)
+    template.save(output)
+    changed = len(draft.changes())
+    _say(
+        f"Locked {output}: {template.genre}, {template.sha256[:12]}, {changed}"
+        f" setting{'s' * (changed != 1)} changed. Now: finishkit batch {episode} -t {output}"
+    )
+
+
+def _proposed_hero(opened: Any, out: Path, jobs: int | None) -> str:
+    from finishkit.run import measured_verdict
+
+    return measured_verdict(opened, out, jobs=jobs, progress=Progress(Terminal())).hero
+
+
+@app.command()
+def finish(
+    episode: EpisodeArg,
+    template: TemplateOption,
+    out: OutOption = Path("runs"),
+    engine: Annotated[str, typer.Option(help="Where to work: local.")] = "local",
+    redo: Annotated[
+        list[str] | None, typer.Option("--redo", help="Make this shot anew (repeatable).")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be done.")
+    ] = False,
+    jobs: JobsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Finish one episode here and now, stage by stage; run again to resume."""
+    from finishkit.plan import make_plan
+    from finishkit.report import summary_lines
+    from finishkit.run import finish_episode
+    from finishkit.shots import open_episode
+    from finishkit.template import load_template
+
+    if engine != "local":
+        raise FinishError(f"There is no engine {engine!r} yet. There is: local.", "usage")
+    opened, locked = open_episode(episode), load_template(template)
+    if dry_run:
+        plan = make_plan(opened.name, [s.id for s in opened], locked)
+        for step in plan.steps:
+            _say(f"{' + '.join(step.stages):<16} {step.shot or 'all':<24} -> {step.output}")
+        return
+    done = finish_episode(
+        opened, locked, out, jobs=jobs, redo=tuple(redo or ()), progress=Progress(Terminal())
+    )
+    if as_json:
+        _json({"folder": str(done.folder), "exit_code": done.exit_code})
+    else:
+        _say(summary_lines(done.report))
+        _say(f"Master: {done.folder / 'master.mp4'}\nReport: {done.folder / 'report.html'}")
+    raise typer.Exit(done.exit_code)
+
+
+@app.command()
+def batch(
+    episodes: Annotated[list[Path], typer.Argument(help="Folders of clips, one an episode.")],
+    template: TemplateOption,
+    out: OutOption = Path("runs"),
+    jobs: JobsOption = None,
+    at_once: Annotated[int, typer.Option(min=1, help="Episodes side by side.")] = 1,
+    redo: Annotated[
+        list[str] | None, typer.Option("--redo", help="Make this shot anew (repeatable).")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Finish whole episodes unattended: papermill runs the notebook, kept beside the master."""
+    raise typer.Exit(_batch(episodes, template, out, jobs, at_once, redo or [], as_json))
+
+
+def _batch(
+    episodes: list[Path], template: Path, out: Path, jobs: int | None, at_once: int,
+    redo: list[str], as_json: bool,
+) -> int:  # fmt: skip
+    from finishkit.batch import RunParams, run_batch, worst_exit_code
+
+    params = [
+        RunParams(
+            episode=str(e), template=str(template), out=str(out), jobs=jobs or 0,
+            redo=",".join(redo),
+        )
+        for e in episodes
+    ]  # fmt: skip
+    stop = threading.Event()
+    followers = [
+        threading.Thread(
+            target=_follow, args=(out / e.resolve().name / "events.jsonl", stop), daemon=True
+        )
+        for e in episodes
+    ]
+    for follower in followers:
+        follower.start()
+    try:
+        results = run_batch(params, at_once=at_once)
+    finally:
+        stop.set()
+        for follower in followers:
+            follower.join()
+    if as_json:
+        _json([r.model_dump(mode="json") for r in results])
+    else:
+        for result in results:
+            folder = Path(result.folder)
+            _say(f"{result.episode}: {result.text}")
+            if result.exit_code != 1:
+                _say(f"  Master: {folder / 'master.mp4'}\n  Report: {folder / 'report.html'}")
+            _say(f"  Notebook: {folder / result.notebook}")
+    return worst_exit_code([r.exit_code for r in results])
+
+
+def _follow(path: Path, stop: threading.Event) -> None:
+    """Show the events that the notebook's process writes, as they come."""
+    show = Terminal()
+    seen = path.stat().st_size if path.exists() else 0
+    while True:
+        last = stop.is_set()
+        if path.exists():
+            with path.open(encoding="utf-8") as file:
+                file.seek(seen)
+                for line in file:
+                    if not line.endswith("\n"):
+                        break
+                    seen += len(line.encode())
+                    show(Event(**json.loads(line)))
+        if last:
+            return
+        time.sleep(0.3)
+
+
+@app.command()
+def demo(
+    out: OutOption = Path("finishkit-demo"),
+    draft: Annotated[
+        bool, typer.Option("--draft", help="Enlarge by Lanczos instead of Real-ESRGAN: quicker.")
+    ] = False,
+    jobs: JobsOption = None,
+) -> None:
+    """Do the whole job on the sample episode: measure, lock, finish, measure again, report."""
+    from finishkit.batch import shipped
+    from finishkit.report import summary_lines
+    from finishkit.run import measure_episode
+    from finishkit.shots import open_episode
+    from finishkit.template import Draft
+
+    episode = shipped("sample_shots/ep01")
+    started = time.monotonic()
+    _say("1/3  Measure the sample episode")
+    measured = measure_episode(open_episode(episode), out, jobs=jobs, progress=Progress(Terminal()))
+    _say(summary_lines(measured.report))
+    _say("2/3  Lock a template: romance, a 1080x1920 master")
+    look = Draft.from_genre("romance")
+    look.set("master.width_px", 1080)
+    look.set("master.height_px", 1920)
+    if draft:
+        look.set("upscale.model", "lanczos")
+    template = look.lock(hero=measured.report.hero).save(out / "romance.toml")
+    _say("3/3  Finish it, stage by stage, with papermill")
+    code = _batch([episode], template, out, jobs, 1, [], False)
+    _say(f"Done in {time.monotonic() - started:.0f} s.")
+    raise typer.Exit(1 if code == 1 else 0)
+
+
+@app.command()
+def status(
+    folder: Annotated[Path, typer.Argument(help="An episode's output folder.")],
+    verify: Annotated[bool, typer.Option(help="Read every finished byte again.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what is finished, quarantined and not run, from the manifest."""
+    from finishkit.store import Store
+
+    if not (folder / "manifest.json").is_file():
+        raise FinishError(f"{folder} holds no manifest: nothing was finished there.", "no_folder")
+    store = Store(folder)
+    manifest = store.manifest()
+    damaged = store.verify() if verify else ()
+    states = {s: manifest.shots.get(s) for s in manifest.planned}
+    if as_json:
+        shots = {s: state.model_dump() if state else None for s, state in states.items()}
+        _json({"shots": shots, "damaged": damaged, "exit_code": manifest.exit_code})
+    else:
+        for shot, state in states.items():
+            text = f"{state.state}  {state.text}" if state else "not run"
+            _say(f"{shot:<28} {text}")
+        for name in damaged:
+            _say(f"{name}: missing or changed since it was finished; it will be made again")
+        _say(f"Exit code of this folder: {manifest.exit_code}")
+    raise typer.Exit(1 if damaged else manifest.exit_code)
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="An episode's output folder.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Show the report of a measured or finished episode in a few lines."""
+    from finishkit.report import load_report, summary_lines
+
+    loaded = load_report(folder / "report.json")
+    if as_json:
+        typer.echo((folder / "report.json").read_text(encoding="utf-8"))
+    else:
+        _say(summary_lines(loaded))
+        _say(f"Report: {(folder / 'report.html').resolve()}")
+
+
+@app.command()
+def doctor(as_json: JsonOption = False) -> None:
+    """Say what is there, what is missing, and the one command that fixes it."""
+    from finishkit.doctor import examine
+
+    findings = examine()
+    if as_json:
+        _json([f.model_dump() for f in findings])
+    else:
+        for finding in findings:
+            mark = {"ok": "●", "note": "▲", "missing": "✕"}[finding.state]
+            cure = f"  ->  {finding.cure}" if finding.cure else ""
+            _say(f"{mark} {finding.what:<18} {finding.text}{cure}")
+    raise typer.Exit(1 if any(f.state == "missing" and f.required for f in findings) else 0)
+
+
+@app.command()
+def lab(
+    notebook: Annotated[str, typer.Argument(help="Notebook to open.")] = "10_measure.ipynb",
+    folder: Annotated[
+        Path, typer.Option(help="Where your copies of the notebooks go; never overwritten.")
+    ] = Path("notebooks"),
+) -> None:
+    """Open JupyterLab on this machine alone, on your own copies of the notebooks."""
+    from finishkit.lab import start_lab
+
+    start_lab(folder, notebook)
+
+
+@models_app.command("list")
+def models_list(as_json: JsonOption = False) -> None:
+    """List the nets, whether their weights are here, and whether commercial work may use them."""
+    from finishkit.models import CARDS
+
+    if as_json:
+        _json([card.model_dump(mode="json") for card in CARDS.values()])
+        return
+    for card in CARDS.values():
+        _say(f"{card.name:<24} {card.task:<10} x{card.scale}  commercial: {card.commercial}")
+        _say(f"{'':<24} {card.licence}")
+
+
+@models_app.command("verify")
+def models_verify() -> None:
+    """Check the weights that are here against their pinned digests."""
+    from finishkit.models import CARDS, weights_path
+
+    bad = 0
+    for card in CARDS.values():
+        try:
+            _say(f"● {card.name:<24} {weights_path(card)}")
+        except FinishError as error:
+            bad += card.task == "upscale"
+            _say(f"✕ {card.name:<24} {error}")
+    raise typer.Exit(1 if bad else 0)

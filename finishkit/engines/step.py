@@ -1,0 +1,182 @@
+"""One pass over one shot: what a worker process is given, and what it hands back."""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from finishkit.errors import FinishError
+from finishkit.frames import Encoding, Frames, Matrix, decode_report, read_frames, write_frames
+from finishkit.measure import sample_frames
+from finishkit.shots import ShotId
+from finishkit.stages import Filter
+from finishkit.stages.gate import Gate, GateResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepJob:
+    """A pass over a shot. Files, filters and settings; nothing of the set.
+
+    Attributes
+    ----------
+    shot : ShotId
+    source : Path
+        Clip to read: the source, or the mezzanine of the pass before.
+    matrix : {'bt709', 'bt601'} or None
+        How the source is read.
+    part : Path
+        Temporary name to write to.
+    before : Filter or None
+        Applied first and not judged by the gate: the conform, which changes the count.
+    filters : tuple of Filter
+    frame_count : int
+        Frames that must come out.
+    rate_fps : Fraction
+    encoding : Encoding
+    audio_from : Path or None
+    chunk : int
+        Frames held at a time.
+    gated : bool
+        Compare what goes into the filters with what comes out.
+    """
+
+    shot: ShotId
+    source: Path
+    matrix: Matrix | None
+    part: Path
+    before: Filter | None
+    filters: tuple[Filter, ...]
+    frame_count: int
+    rate_fps: Fraction
+    encoding: Encoding
+    audio_from: Path | None
+    chunk: int
+    gated: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepResult:
+    """What came of it.
+
+    Attributes
+    ----------
+    notes : Mapping of str to float
+        What the filters solved.
+    gates : tuple of GateResult
+        Empty when the step was not gated.
+    elapsed_s : float
+    """
+
+    notes: Mapping[str, float]
+    gates: tuple[GateResult, ...] = ()
+    elapsed_s: float = 0.0
+    passed: bool = field(default=True)
+
+
+def execute_step(job: StepJob) -> StepResult:
+    """Read, filter, gate, write; then open what was written and count it.
+
+    Parameters
+    ----------
+    job : StepJob
+
+    Returns
+    -------
+    result : StepResult
+
+    Raises
+    ------
+    FinishError
+        ``lost_frames`` when another number of frames came out than was ordered, and whatever
+        reading, filtering or writing raise.
+    """
+    started = time.monotonic()
+    notes: dict[str, float] = {}
+    gate = Gate()
+    frames = read_frames(job.source, chunk=job.chunk, matrix=job.matrix)
+    if job.before is not None:
+        frames = job.before(frames, notes)
+    if job.gated:
+        frames = gate.watch_in(frames)
+    for apply in job.filters:
+        frames = apply(frames, notes)
+    if job.gated:
+        frames = gate.watch_out(frames)
+    written = write_frames(
+        job.part,
+        _finite(frames, job),
+        rate_fps=job.rate_fps,
+        encoding=job.encoding,
+        audio_from=job.audio_from,
+    )
+    if written != job.frame_count:
+        raise FinishError(
+            f"{job.shot}: {written} frames came out where {job.frame_count} were due. This is a"
+            " fault of finishkit; please report it with the run's environment.",
+            "lost_frames",
+        )
+    gates = gate.verdict() if job.gated else ()
+    return StepResult(
+        notes=notes,
+        gates=gates,
+        elapsed_s=time.monotonic() - started,
+        passed=all(g.passed for g in gates),
+    )
+
+
+def _finite(frames: Iterator[Frames], job: StepJob) -> Iterator[Frames]:
+    for chunk in frames:
+        # A net that overflows gives not-a-number, which an encoder silently turns into black.
+        if not np.isfinite(chunk.data).all():
+            raise FinishError(f"{job.shot}: a stage gave pictures that are no numbers.", "nan")
+        yield chunk
+
+
+def check_video(path: Path, frame_count: int) -> None:
+    """Open a produced clip again and count its pictures.
+
+    Parameters
+    ----------
+    path : Path
+    frame_count : int
+        As many as there must be.
+
+    Raises
+    ------
+    FinishError
+        ``lost_frames`` or what opening it raises.
+    """
+    report = decode_report(path)
+    if report.frame_count != frame_count or report.error or not report.increasing:
+        raise FinishError(
+            f"{path.name} holds {report.frame_count} readable frames where {frame_count} were"
+            f" written {report.error}. Is the disk full or failing?",
+            "lost_frames",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleJob:
+    """Where to take a shot's sample frames from."""
+
+    shot: ShotId
+    source: Path
+    matrix: Matrix | None
+
+
+def take_samples(job: SampleJob) -> NDArray[np.uint8]:
+    """Return a few small frames of a shot.
+
+    Parameters
+    ----------
+    job : SampleJob
+
+    Returns
+    -------
+    samples : ndarray, shape (n, h, 160, 3), dtype uint8
+    """
+    return sample_frames(job.source, n=5, width_px=160)

@@ -1,0 +1,1 @@
+"""The genres finishkit ships, one TOML file each."""

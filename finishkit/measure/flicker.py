@@ -1,0 +1,147 @@
+"""Flicker: brightness and colour that jump from frame to frame, with motion taken out."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+SHORT_PX: Final = 270
+"""Short side at which flicker is measured."""
+MAX_FRAMES: Final = 48
+"""Consecutive frames looked at: 39 ms each, and 48 tell 1 % of gain."""
+MIN_FRAMES: Final = 6
+MAX_RESIDUAL: Final = 30.0
+"""Mean squared L* left after motion is taken out, above which the motion was not found."""
+MAX_FLOW_PX: Final = 25.0
+TILES: Final = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flicker:
+    """Standard deviation of frame-to-frame flicker in L* (``chroma``: a*b*) units.
+
+    Attributes
+    ----------
+    whole : float or None
+        Of the whole picture.
+    local : float or None
+        Of 8x8 tiles against the whole.
+    chroma : float or None
+        Of the colour of the whole picture.
+    residual : float or None
+        Mean squared L* left in flat places after motion and the whole picture's change are taken
+        out.
+    """
+
+    whole: float | None = None
+    local: float | None = None
+    chroma: float | None = None
+    residual: float | None = None
+
+
+def _warped(
+    picture: NDArray[np.float32], flow: NDArray[np.float32], grid: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    where = grid + flow
+    return cv2.remap(  # type: ignore[return-value]
+        picture, where[..., 0], where[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
+    )
+
+
+def _tile_medians(residual: NDArray[np.float32], usable: NDArray[np.bool_]) -> NDArray[np.float64]:
+    # Sorted once with the unusable pixels last: nanmedian over tiles is ten times slower.
+    rows, columns = residual.shape[0] // TILES, residual.shape[1] // TILES
+    cut = np.where(usable, residual, np.inf)[: rows * TILES, : columns * TILES]
+    tiles = cut.reshape(TILES, rows, TILES, columns).swapaxes(1, 2).reshape(TILES**2, -1)
+    tiles = np.sort(tiles, axis=1)
+    count = np.isfinite(tiles).sum(axis=1)
+    middle = np.take_along_axis(tiles, np.maximum(count - 1, 0)[:, None] // 2, axis=1)[:, 0]
+    return np.where(count >= 16, middle, np.nan).astype(np.float64)
+
+
+def _mad(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return 1.4826 * np.median(np.abs(values - np.median(values, axis=0)), axis=0)
+
+
+def flicker(frames: NDArray[np.uint8]) -> Flicker:
+    """Measure flicker over consecutive frames.
+
+    Parameters
+    ----------
+    frames : ndarray, shape (n, h, w, 3), dtype uint8
+        R'G'B', full range, short side about 270 px, repeats left out. At most 48 are used.
+
+    Returns
+    -------
+    flicker : Flicker
+        All None with fewer than six frames; ``residual`` alone when motion could not be followed.
+
+    Notes
+    -----
+    DIS flow on equalised luma, so that flicker does not bend the flow; the previous frame's Lab is
+    warped; what remains on flat places (gradient at or below its 70th percentile) with less than
+    25 px of flow is the change of light. Its second difference over time, divided by sqrt(6),
+    cancels fades and reads the standard deviation of white flicker (facts 5): gain of 1/2/4 %
+    reads 0.5/0.9/1.5 L*, clean clips 0.03 to 0.13.
+    """
+    frames = frames[:MAX_FRAMES]
+    if len(frames) < MIN_FRAMES:
+        return Flicker()
+    engine = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+    equalise = cv2.createCLAHE(2, (4, 4))
+    height, width = frames.shape[1:3]
+    grid = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).astype(np.float32)
+
+    light, colour, tiles, residuals = [], [], [], []
+    before_lab = before_luma = None
+    for frame in frames:
+        lab = cv2.cvtColor(frame.astype(np.float32) / np.float32(255), cv2.COLOR_RGB2LAB)
+        luma = equalise.apply(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY))
+        if before_lab is not None and before_luma is not None:
+            flow = engine.calc(luma, before_luma, None)  # type: ignore[arg-type]
+            change = lab - _warped(before_lab, flow, grid)  # type: ignore[arg-type]
+            gradient = np.abs(cv2.Sobel(lab[..., 0], cv2.CV_32F, 1, 0))
+            gradient += np.abs(cv2.Sobel(lab[..., 0], cv2.CV_32F, 0, 1))
+            # At or below, not below: a picture flat over 70 % has its percentile at zero.
+            usable = gradient <= np.percentile(gradient, 70)
+            usable &= np.hypot(flow[..., 0], flow[..., 1]) < MAX_FLOW_PX
+            if usable.sum() < usable.size // 20:
+                return Flicker(residual=None)
+            chosen = change[usable]
+            middle = np.median(chosen, axis=0)
+            light.append(middle[0])
+            colour.append(middle[1:])
+            tiles.append(_tile_medians(change[..., 0], usable))
+            # Without the common change: strong flicker must not read as motion not found.
+            residuals.append(np.mean((chosen[:, 0] - middle[0]) ** 2))
+        before_lab, before_luma = lab, luma
+    residual = float(np.median(residuals))
+    followed = np.array(residuals) <= MAX_RESIDUAL
+    # Pair by pair: a hard cut inside the clip spoils two differences, not the measurement.
+    usable_pairs = followed[:-1] & followed[1:]
+    if usable_pairs.sum() < max(4, len(usable_pairs) // 2):
+        return Flicker(residual=residual)
+
+    def second(values: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+        series = np.array(values, np.float64)
+        return ((series[:-1] - series[1:]) / np.sqrt(6))[usable_pairs]
+
+    return Flicker(
+        whole=float(_mad(second(light))),
+        chroma=float(np.hypot(*_mad(second(colour)))),
+        local=_local(second(tiles)),
+        residual=residual,
+    )
+
+
+def _local(tile: NDArray[np.float64]) -> float | None:
+    seen = np.isfinite(tile)
+    # Tiles that are flat in most frames only; masked arrays skip the rest without warnings.
+    tile, seen = tile[:, seen.mean(axis=0) >= 0.6], seen[:, seen.mean(axis=0) >= 0.6]
+    if tile.shape[1] < 4:
+        return None
+    masked = np.ma.masked_array(tile, ~seen)
+    against = masked - np.ma.median(masked, axis=1, keepdims=True)
+    return float(np.median(np.ma.filled(against.std(axis=0), np.nan)))

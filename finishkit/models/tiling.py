@@ -1,0 +1,83 @@
+"""One tiler for every net: pure, exact, never a pixel missing."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Net = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+
+def windows(length_px: int, tile_px: int, overlap_px: int) -> list[tuple[int, int, int]]:
+    """Cut one axis into cores that touch, each inside a window with context around it.
+
+    All windows have the same length, so that a net meets one shape only (a ragged last tile costs
+    a new plan in cuDNN and oneDNN): at the borders a window moves inwards instead of shrinking.
+
+    Parameters
+    ----------
+    length_px : int
+        Length of the axis.
+    tile_px : int
+        Length of a core, at most.
+    overlap_px : int
+        Context on each side of a core, at least, except where the picture ends.
+
+    Returns
+    -------
+    spans : list of (int, int, int)
+        First pixel of the window, first and last-plus-one pixel of the core.
+    """
+    window_px = tile_px + 2 * overlap_px
+    if window_px >= length_px:
+        return [(0, 0, length_px)]
+    count = -(-length_px // tile_px)
+    edges = [round(i * length_px / count) for i in range(count + 1)]
+    return [
+        (min(max(a - overlap_px, 0), length_px - window_px), a, b)
+        for a, b in zip(edges[:-1], edges[1:], strict=True)
+    ]
+
+
+def tiled(
+    fn: Net, pictures: NDArray[np.float32], *, tile_px: int, overlap_px: int, scale: int
+) -> NDArray[np.float32]:
+    """Run a net over pictures tile by tile.
+
+    With ``overlap_px`` at least the radius of the net's receptive field every kept pixel has seen
+    all it would have seen in the whole picture, and a border of zeros only where the picture ends:
+    the result is that of ``fn(pictures)``.
+
+    Parameters
+    ----------
+    fn : callable
+        (n, h, w, c) to (n, scale h, scale w, c); called on windows of one size.
+    pictures : ndarray, shape (n, h, w, c), dtype float32
+    tile_px : int
+        Side of a tile's core at the input's size; 0: the whole picture at once.
+    overlap_px : int
+        Context round each core at the input's size.
+    scale : int
+        Output size over input size.
+
+    Returns
+    -------
+    enlarged : ndarray, shape (n, scale h, scale w, c), dtype float32
+    """
+    if tile_px <= 0:
+        return fn(pictures)
+    n, h, w, c = pictures.shape
+    rows, columns = windows(h, tile_px, overlap_px), windows(w, tile_px, overlap_px)
+    if len(rows) == len(columns) == 1:
+        return fn(pictures)
+    tall, wide = min(tile_px + 2 * overlap_px, h), min(tile_px + 2 * overlap_px, w)
+    out = np.empty((n, h * scale, w * scale, c), np.float32)
+    for y, top, bottom in rows:
+        for x, left, right in columns:
+            done = fn(pictures[:, y : y + tall, x : x + wide])
+            out[:, top * scale : bottom * scale, left * scale : right * scale] = done[
+                :,
+                (top - y) * scale : (bottom - y) * scale,
+                (left - x) * scale : (right - x) * scale,
+            ]
+    return out

@@ -1,0 +1,226 @@
+"""One stream of events, three places where it is seen: a terminal, a notebook, a file."""
+
+import json
+import os
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol, TextIO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One thing that happened.
+
+    Attributes
+    ----------
+    kind : str
+        ``stage`` (a stage begins; ``total`` shots), ``shot`` (one of them is done), ``skip``
+        (it stood already), ``quarantine``, ``note`` or ``end``.
+    stage, shot, text : str
+    done, total : int
+    time_s : float
+        Wall clock, for readers of the file; never part of a result.
+    """
+
+    kind: str
+    stage: str = ""
+    shot: str = ""
+    text: str = ""
+    done: int = 0
+    total: int = 0
+    time_s: float = 0.0
+
+
+class Sink(Protocol):
+    """Where events go."""
+
+    def __call__(self, event: Event) -> None:
+        """Take one event."""
+        ...
+
+
+class Progress:
+    """Hands events to every sink.
+
+    Parameters
+    ----------
+    *sinks : Sink
+    """
+
+    def __init__(self, *sinks: Sink) -> None:
+        self.sinks = sinks
+
+    def __call__(
+        self,
+        kind: str,
+        *,
+        stage: str = "",
+        shot: str = "",
+        text: str = "",
+        done: int = 0,
+        total: int = 0,
+    ) -> None:
+        """Say that something happened."""
+        event = Event(
+            kind=kind,
+            stage=stage,
+            shot=shot,
+            text=text,
+            done=done,
+            total=total,
+            time_s=time.time(),
+        )
+        for sink in self.sinks:
+            sink(event)
+
+    def counter(self, stage: str) -> Callable[[int, int, str], None]:
+        """Return a plain ``(done, total, shot)`` callback that reports under one stage's name."""
+
+        def count(done: int, total: int, shot: str) -> None:
+            if done == 0:
+                self("stage", stage=stage, total=total)
+            else:
+                self("shot", stage=stage, shot=shot, done=done, total=total)
+
+        return count
+
+
+class JsonLines:
+    """Appends events to a file, one JSON object a line: what a monitor reads after reconnecting.
+
+    Parameters
+    ----------
+    path : Path
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("a", encoding="utf-8")
+
+    def __call__(self, event: Event) -> None:
+        """Take one event."""
+        self._file.write(json.dumps(asdict(event)) + "\n")
+        self._file.flush()
+
+
+class Pace:
+    """Rate and time left, from the work of the last ten minutes.
+
+    Parameters
+    ----------
+    window_s : float, optional
+        How far back to look, seconds: a slow start must not spoil the estimate for ever.
+    """
+
+    def __init__(self, window_s: float = 600.0) -> None:
+        self._window_s = window_s
+        self._marks: deque[tuple[float, int]] = deque()
+
+    def update(self, done: int, now_s: float | None = None) -> None:
+        """Note that ``done`` items stand.
+
+        Parameters
+        ----------
+        done : int
+        now_s : float, optional
+            A monotonic clock's reading; taken now when absent.
+        """
+        now = time.monotonic() if now_s is None else now_s
+        self._marks.append((now, done))
+        while len(self._marks) > 2 and now - self._marks[0][0] > self._window_s:
+            self._marks.popleft()
+
+    @property
+    def per_hour(self) -> float | None:
+        """Items an hour; ``None`` before there is anything to go by."""
+        if len(self._marks) < 2:
+            return None
+        (t0, d0), (t1, d1) = self._marks[0], self._marks[-1]
+        return 3600 * (d1 - d0) / (t1 - t0) if t1 > t0 and d1 > d0 else None
+
+    def eta_s(self, total: int) -> float | None:
+        """Return the seconds left until ``total``.
+
+        Parameters
+        ----------
+        total : int
+            All items there are.
+        """
+        rate = self.per_hour
+        return (total - self._marks[-1][1]) / rate * 3600 if rate else None
+
+
+class Terminal:
+    """A line a stage on standard error: a live bar on a terminal, plain lines elsewhere.
+
+    Parameters
+    ----------
+    stream : TextIO, optional
+        Standard error by default: data goes to standard output.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._live = self._stream.isatty() and "NO_COLOR" not in os.environ
+        self._pace = Pace()
+        self._started_s = time.monotonic()
+        self._last_s = 0.0
+
+    def __call__(self, event: Event) -> None:
+        """Take one event."""
+        if event.kind == "stage":
+            self._pace = Pace()
+            self._pace.update(0)
+            self._started_s = time.monotonic()
+            self._last_s = 0.0
+            self._show(event.stage, 0, event.total)
+        elif event.kind in ("shot", "skip"):
+            self._pace.update(event.done)
+            self._show(event.stage, event.done, event.total)
+        elif event.kind == "quarantine":
+            self._line(f"  quarantined {event.shot}: {event.text}")
+        elif event.kind in ("note", "end"):
+            self._line(event.text)
+
+    def _show(self, stage: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        finished = done >= total
+        if not self._live and not finished and now - self._last_s < 5:
+            return
+        self._last_s = now
+        filled = round(24 * done / total) if total else 24
+        parts = [f"{stage:<12} {'█' * filled}{'·' * (24 - filled)} {done}/{total} shots"]
+        if finished:
+            parts.append(f"{now - self._started_s:.0f} s")
+        else:
+            eta, rate = self._pace.eta_s(total), self._pace.per_hour
+            if eta is not None and rate is not None:
+                parts.append(f"{duration_text(eta)} left, {rate:.0f} shots/h")
+        text = "  ".join(parts)
+        if self._live:
+            self._stream.write(f"\r\x1b[2K{text}" + ("\n" if finished else ""))
+            self._stream.flush()
+        else:
+            self._line(text)
+
+    def _line(self, text: str) -> None:
+        self._stream.write(("\r\x1b[2K" if self._live else "") + text + "\n")
+        self._stream.flush()
+
+
+def duration_text(seconds: float) -> str:
+    """Return a duration as people say it: ``45 s``, ``12 min``, ``2 h 10 min``.
+
+    Parameters
+    ----------
+    seconds : float
+        Not negative.
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

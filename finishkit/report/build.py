@@ -1,0 +1,331 @@
+"""From measurements and verdicts to the report. Pure: no file is read, no clock is asked."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from finishkit.measure import METRICS, Measurements, ShotMeasurement
+from finishkit.report.effects import IDENTITY_TARGET, finishing_effects
+from finishkit.report.model import (
+    Finding,
+    Identity,
+    Master,
+    Picture,
+    Quarantined,
+    Regenerate,
+    Report,
+    ReportCut,
+    ReportShot,
+    Scores,
+    ShotOutcome,
+    State,
+    Template,
+)
+from finishkit.shots import Episode, Shot
+from finishkit.verdict import Action, Limits, Reason, ShotVerdict, Verdict
+
+UNREPAIRABLE = frozenset({"id_dist", "id_spread", "fps_eff"})
+"""Findings no finish can repair: they stand as the raw shot had them."""
+
+PASS_MARGIN = 0.07
+"""A new take nearer to the limit than this would only be sent back to a person (dlib units)."""
+
+CONFUSED = 0.2
+"""Share of faces nearer to the wrong character from which a backend is said to mix two up."""
+
+
+def build_report(
+    *,
+    episode: Episode,
+    raw: Measurements,
+    verdict: Verdict,
+    finished: Measurements | None = None,
+    finished_verdict: Verdict | None = None,
+    template_name: str | None = None,
+    template_sha256: str | None = None,
+    outcomes: Sequence[ShotOutcome] = (),
+    environment: Mapping[str, str] | None = None,
+    limits: Limits | None = None,
+    max_identity_shift: float = IDENTITY_TARGET,
+    throughput_shots_per_h: float | None = None,
+    master: Master | None = None,
+    created: str = "",
+) -> Report:
+    """Put together what is known of an episode.
+
+    Parameters
+    ----------
+    episode : Episode
+    raw : Measurements
+        Of the sources. Shots that could not be ingested are missing.
+    verdict : Verdict
+        On ``raw``.
+    finished : Measurements, optional
+        Of the finished clips, those there are.
+    finished_verdict : Verdict, optional
+        On ``finished``, judged with ``baseline=raw``.
+    template_name, template_sha256 : str, optional
+        Of the locked template; ``None`` when nothing was finished.
+    outcomes : sequence of ShotOutcome
+        What became of each shot. A shot without one is ``finished`` when it is in ``finished``,
+        otherwise ``measured``, otherwise ``not_run``.
+    environment : Mapping of str to str
+        Versions and models, for the foot of the page.
+    limits : Limits, optional
+        Those the verdicts were made with.
+    max_identity_shift : float
+        The template's bound on what the face stage may change.
+    throughput_shots_per_h : float, optional
+    master : Master, optional
+    created : str
+        The date to print.
+
+    Returns
+    -------
+    report : Report
+
+    Notes
+    -----
+    After finishing, what could be fixed is judged by the finished clip. What no finish can
+    repair (another face, too few pictures) stands as the raw shot had it.
+    """
+    limits = limits or Limits()
+    outcome = {o.shot: o for o in outcomes}
+    shots = tuple(
+        _shot(
+            shot,
+            _measured(raw, shot.id),
+            _judged(verdict, shot.id),
+            _measured(finished, shot.id) if finished else None,
+            _judged(finished_verdict, shot.id) if finished_verdict else None,
+            outcome.get(shot.id),
+        )
+        for shot in episode
+    )
+    score = finished_verdict.score if finished_verdict else None
+    return Report(
+        episode=episode.name,
+        template=Template(name=template_name or "", sha256=template_sha256)
+        if template_sha256
+        else None,
+        environment=dict(environment or {}),
+        score=Scores(
+            raw=verdict.score.value,
+            finished=score.value if score else None,
+            unknown_fraction=(score or verdict.score).unknown_fraction,
+        ),
+        hero=verdict.hero,
+        shots=shots,
+        cuts=_cuts(verdict),
+        cuts_finished=_cuts(finished_verdict) if finished_verdict else None,
+        regenerate=tuple(
+            _regenerate(episode, s) for s in shots if s.action == "regenerate" and _usable(s)
+        ),
+        quarantined=tuple(
+            _quarantined(s, outcome[s.shot]) for s in shots if s.state == "quarantined"
+        ),
+        effects=finishing_effects(raw, finished, limits, max_identity_shift=max_identity_shift)
+        if finished
+        else (),
+        limits=limits.model_dump(),
+        notices=_notices(raw, limits),
+        throughput_shots_per_h=throughput_shots_per_h,
+        master=master,
+        created=created,
+    ).sealed()
+
+
+def _measured(measurements: Measurements, shot: str) -> ShotMeasurement | None:
+    return next((s for s in measurements.shots if s.shot == shot), None)
+
+
+def _judged(verdict: Verdict, shot: str) -> ShotVerdict | None:
+    return next((s for s in verdict.shots if s.shot == shot), None)
+
+
+def _cuts(verdict: Verdict) -> tuple[ReportCut, ...]:
+    return tuple(
+        ReportCut(from_shot=c.from_shot, to_shot=c.to_shot, jump=c.jump, by=c.by)
+        for c in verdict.cuts
+    )
+
+
+def _usable(shot: ReportShot) -> bool:
+    return shot.state != "quarantined"
+
+
+def _values(measured: ShotMeasurement | None) -> dict[str, float | None]:
+    return {m.name: measured.values.get(m.name) if measured else None for m in METRICS}
+
+
+def _shot(
+    shot: Shot,
+    raw: ShotMeasurement | None,
+    verdict: ShotVerdict | None,
+    finished: ShotMeasurement | None,
+    finished_verdict: ShotVerdict | None,
+    outcome: ShotOutcome | None,
+) -> ReportShot:
+    state: State = "finished" if finished else "measured" if raw else "not_run"
+    state = outcome.state if outcome else state
+    action, standing, fixed = _left_to_do(raw, verdict, finished_verdict)
+    if state == "quarantined" and outcome:
+        text = outcome.text or f"The shot was set aside: {outcome.code}."
+        standing = (Finding(metric=outcome.code, value=None, limit=None, text=text), *standing)
+        action = "regenerate" if action == "regenerate" else "check"
+    return ReportShot(
+        shot=shot.id,
+        scene=shot.scene,
+        order=shot.order,
+        hook=verdict.hook if verdict else False,
+        state=state,
+        action=action,
+        reasons=standing,
+        unknown=_unknown(verdict, finished_verdict),
+        raw=_values(raw),
+        finished=_values(finished) if finished else None,
+        file=(outcome.file if outcome else "") or shot.path.name,
+        source=shot.path.name,
+        characters=shot.characters,
+        raw_action=verdict.action if verdict else "check",
+        outlier=(finished_verdict or verdict).outlier if finished_verdict or verdict else False,  # type: ignore[union-attr]
+        static=raw.static if raw else False,
+        fixed=fixed,
+        z=verdict.z if verdict else {},
+        identities=_identities(raw, finished),
+        picture=_picture(raw),
+        finished_picture=_picture(finished),
+        solved=outcome.notes if outcome else {},
+        gates=outcome.gates if outcome else (),
+        notes=dict(shot.notes),
+    )
+
+
+def _finding(reason: Reason) -> Finding:
+    return Finding.model_validate(reason.model_dump())
+
+
+def _key(reason: Reason) -> tuple[str, str]:
+    # The scene a finding is measured against may change its wording, a character may not.
+    return reason.metric, reason.reference if reason.metric.startswith("id_") else ""
+
+
+def _left_to_do(
+    raw: ShotMeasurement | None, verdict: ShotVerdict | None, finished: ShotVerdict | None
+) -> tuple[Action, tuple[Finding, ...], tuple[Finding, ...]]:
+    """Return the action that is left, the findings that stand and those that are gone."""
+    if verdict is None:
+        return "check", (), ()
+    if finished is None:
+        return verdict.action, tuple(_finding(r) for r in verdict.reasons), ()
+    now = {_key(r): r for r in finished.reasons}
+    before = {_key(r) for r in verdict.reasons}
+    standing, fixed = [], []
+    for reason in verdict.reasons:
+        if reason.metric in UNREPAIRABLE:
+            standing.append(_finding(reason))
+        elif _key(reason) in now:
+            standing.append(_finding(now[_key(reason)]))
+        else:
+            fixed.append(_finding(reason))
+    standing += [_finding(r) for r in finished.reasons if _key(r) not in before]
+    return _action(raw, verdict, finished, standing), tuple(standing), tuple(fixed)
+
+
+def _action(
+    raw: ShotMeasurement | None,
+    verdict: ShotVerdict,
+    finished: ShotVerdict,
+    standing: Sequence[Finding],
+) -> Action:
+    if verdict.action == "regenerate":
+        return "regenerate"
+    faceless = any(who.id_dist is None for who in raw.identities) if raw else False
+    if verdict.action == "check" and (standing or faceless):
+        return "check"
+    # Finishing may have made things worse: that is never passed over in silence.
+    return "check" if finished.action in ("check", "regenerate") else finished.action
+
+
+def _unknown(verdict: ShotVerdict | None, finished: ShotVerdict | None) -> tuple[str, ...]:
+    texts = [*(verdict.unknown if verdict else ()), *(finished.unknown if finished else ())]
+    return tuple(dict.fromkeys(texts))
+
+
+def _identities(
+    raw: ShotMeasurement | None, finished: ShotMeasurement | None
+) -> tuple[Identity, ...]:
+    now = {i.character: i.id_dist for i in finished.identities} if finished else {}
+    return tuple(
+        Identity(
+            character=who.character,
+            id_dist=who.id_dist,
+            id_spread=who.id_spread,
+            id_dist_finished=now.get(who.character),
+            n_faces=who.n_faces,
+            worst_frame=who.worst_frame,
+            worst_box=who.worst_box,
+            nearest_other=who.nearest_other,
+            other_dist=who.other_dist,
+        )
+        for who in (raw.identities if raw else ())
+    )
+
+
+def _notices(raw: Measurements, limits: Limits) -> tuple[str, ...]:
+    alike = [
+        f"{pair.first} and {pair.second} ({pair.distance:.2f})"
+        for pair in raw.separability
+        if pair.distance < limits.id_dist or (pair.confused_ratio or 0) > CONFUSED
+    ]
+    if not alike:
+        return ()
+    return (
+        f"The face backend ({raw.backend}) cannot safely tell these characters apart:"
+        f" {', '.join(alike)}; it sees the same person below {limits.id_dist:.2f}. One of them in"
+        " the other's place may pass unseen: look at their shots yourself, or measure with a"
+        " stronger backend.",
+    )
+
+
+def _picture(measured: ShotMeasurement | None) -> Picture | None:
+    return measured and Picture(
+        width_px=measured.width_px,
+        height_px=measured.height_px,
+        rate_fps=float(measured.rate_fps),
+        frame_count=measured.frame_count,
+        duration_s=measured.duration_s,
+    )
+
+
+def _quarantined(shot: ReportShot, outcome: ShotOutcome) -> Quarantined:
+    return Quarantined(
+        shot=shot.shot, file=shot.source, code=outcome.code, text=shot.reasons[0].text
+    )
+
+
+def _regenerate(episode: Episode, shot: ReportShot) -> Regenerate:
+    grounds = [r for r in shot.reasons if r.metric in UNREPAIRABLE]
+    # A face that may be wrong beside one that is: both must be right in the new take.
+    wrong = tuple(dict.fromkeys(r.reference for r in grounds if r.reference))
+    who = wrong or shot.characters
+    images = [path for name in who for path in episode.character(name).reference_images]
+    return Regenerate(
+        shot=shot.shot,
+        characters=who,
+        reference_images=tuple(_relative(path, episode.root) for path in images),
+        why=" ".join(r.text for r in grounds or shot.reasons),
+        pass_if=" ".join(_pass_if(r) for r in grounds),
+    )
+
+
+def _relative(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+
+
+def _pass_if(finding: Finding) -> str:
+    limit = finding.limit or 0.0
+    if finding.metric == "id_dist":
+        return f"The face of {finding.reference} measures {limit - PASS_MARGIN:.2f} or less."
+    if finding.metric == "id_spread":
+        return f"The face of {finding.reference} spreads {limit:.2f} or less within the shot."
+    return f"At least {limit:.0f} different pictures a second."

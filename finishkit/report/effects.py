@@ -1,0 +1,183 @@
+"""What finishing did, in five figures, each measured the same way before and after."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from finishkit.measure import Measurements, ShotMeasurement
+from finishkit.measure.colour import AXES, colour_jump
+from finishkit.report.model import Effect
+from finishkit.verdict import Limits
+
+SPREAD_RATIO = 0.5
+"""Finishing should at least halve the spread of sharpness (mission, P3)."""
+COLOUR_TARGET_DE = 3.0
+"""Median colour jump across the cuts of a clean scene is 2.3 (facts/metrics 3)."""
+REPEATS_TARGET_PCT = 2.0
+IDENTITY_TARGET = 0.12
+"""The face stage's default bound, in units of the dlib embedding."""
+
+Pair = tuple[ShotMeasurement, ShotMeasurement]
+
+
+def finishing_effects(
+    raw: Measurements,
+    finished: Measurements,
+    limits: Limits,
+    *,
+    max_identity_shift: float = IDENTITY_TARGET,
+) -> tuple[Effect, ...]:
+    """Compare the shots that were finished with what they were.
+
+    Parameters
+    ----------
+    raw, finished : Measurements
+        Only shots measured in both count, so that a quarantined shot cannot look like a success.
+    limits : Limits
+    max_identity_shift : float
+        Bound on the change of a face, in units of the embedding.
+
+    Returns
+    -------
+    effects : tuple of Effect
+        Empty when no shot was finished.
+    """
+    after = {s.shot: s for s in finished.shots}
+    pairs = [(s, after[s.shot]) for s in sorted(raw.shots, key=_order) if s.shot in after]
+    if not pairs:
+        return ()
+    before_shots, after_shots = [a for a, _ in pairs], [b for _, b in pairs]
+    spread = sharpness_spread_oct(before_shots)
+    return (
+        Effect(
+            name="sharpness_spread_oct",
+            label="Sharpness spread within scenes",
+            unit="octaves",
+            before=spread,
+            after=sharpness_spread_oct(after_shots),
+            target=round(SPREAD_RATIO * spread, 2) if spread is not None else 0.15,
+            text="Standard deviation of the effective resolution inside a scene, all scenes"
+            " together. Half of what it was, or better.",
+        ),
+        Effect(
+            name="colour_jump_de",
+            label="Colour jump at cuts inside a scene, median",
+            unit="ΔE-equivalents",
+            before=scene_colour_jump_de(before_shots),
+            after=scene_colour_jump_de(after_shots),
+            target=COLOUR_TARGET_DE,
+            text="Change of balance, exposure, contrast and chroma from one shot to the next.",
+            decimals=1,
+        ),
+        Effect(
+            name="flicker_worst",
+            label="Flicker, worst shot",
+            unit="L*",
+            before=_worst(before_shots, "flick_g"),
+            after=_worst(after_shots, "flick_g"),
+            target=limits.flick_g,
+            text="Brightness of the whole picture from frame to frame, motion removed.",
+        ),
+        Effect(
+            name="repeated_worst_pct",
+            label="Repeated frames, worst shot",
+            unit="%",
+            before=_percent(_worst([s for s in before_shots if not s.static], "dup_ratio")),
+            after=_percent(_worst([s for s in after_shots if not s.static], "dup_ratio")),
+            target=REPEATS_TARGET_PCT,
+            text="Frames that repeat the one before, in shots that move.",
+            decimals=0,
+        ),
+        Effect(
+            name="identity_shift_worst",
+            label="Change of a face by finishing, worst",
+            unit="embedding distance",
+            before=None,
+            after=identity_shift(pairs),
+            target=max_identity_shift,
+            text="Distance between the face before and after finishing. Less is better: finishing"
+            " must not make another person.",
+        ),
+    )
+
+
+def _order(shot: ShotMeasurement) -> int:
+    return shot.order
+
+
+def sharpness_spread_oct(shots: Iterable[ShotMeasurement]) -> float | None:
+    """Return the pooled standard deviation of log2 ``eff_px`` inside scenes.
+
+    Parameters
+    ----------
+    shots : iterable of ShotMeasurement
+
+    Returns
+    -------
+    spread : float or None
+        Octaves; ``None`` when no scene has two shots that could be judged.
+    """
+    scenes: dict[str, list[float]] = {}
+    for shot in shots:
+        eff = shot.values.get("eff_px")
+        if eff:
+            scenes.setdefault(shot.scene, []).append(math.log2(eff))
+    groups = [np.array(v) for v in scenes.values() if len(v) > 1]
+    freedom = sum(len(g) - 1 for g in groups)
+    if not freedom:
+        return None
+    return math.sqrt(sum(float(((g - g.mean()) ** 2).sum()) for g in groups) / freedom)
+
+
+def scene_colour_jump_de(shots: Sequence[ShotMeasurement]) -> float | None:
+    """Return the median colour jump over the cuts that stay inside a scene.
+
+    Parameters
+    ----------
+    shots : sequence of ShotMeasurement
+        In cut order. Shots that are left out leave no cut behind.
+
+    Returns
+    -------
+    jump : float or None
+        In Delta-E equivalents.
+    """
+    jumps = []
+    for a, b in zip(shots, shots[1:], strict=False):
+        x = [a.values.get(axis) for axis in AXES]
+        y = [b.values.get(axis) for axis in AXES]
+        beside = b.order - a.order == 1
+        if a.scene == b.scene and beside and None not in x and None not in y:
+            jumps.append(colour_jump(np.array(x, np.float64), np.array(y, np.float64)))
+    return float(np.median(jumps)) if jumps else None
+
+
+def identity_shift(pairs: Iterable[Pair]) -> float | None:
+    """Return the largest distance between a character's face in a shot before and after.
+
+    Parameters
+    ----------
+    pairs : iterable of (ShotMeasurement, ShotMeasurement)
+
+    Returns
+    -------
+    shift : float or None
+        ``None`` when no face was found in both.
+    """
+    shifts = []
+    for before, after in pairs:
+        now = {i.character: i.embedding for i in after.identities}
+        for who in before.identities:
+            other = now.get(who.character)
+            if who.embedding and other:
+                shifts.append(math.dist(who.embedding, other))
+    return max(shifts, default=None)
+
+
+def _worst(shots: Iterable[ShotMeasurement], metric: str) -> float | None:
+    return max((v for s in shots if (v := s.values.get(metric)) is not None), default=None)
+
+
+def _percent(ratio: float | None) -> float | None:
+    return None if ratio is None else 100 * ratio

@@ -1,0 +1,292 @@
+"""The verbs of an episode: measure it, finish it, measure it again, report."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from finishkit.engines import Engine
+from finishkit.engines.local import LocalEngine
+from finishkit.errors import FinishError
+from finishkit.finishing import EpisodeRun, environment
+from finishkit.frames import probe
+from finishkit.ingest import Ingest, ingest
+from finishkit.measure import Measurements, measure
+from finishkit.plan import make_plan
+from finishkit.progress import JsonLines, Progress
+from finishkit.report import Report, build_report, write_report
+from finishkit.report.model import Master, ShotOutcome
+from finishkit.shots import Episode, Shot, ShotId
+from finishkit.store import Store
+from finishkit.template import Template
+from finishkit.verdict import Verdict, judge
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """Where a run's results lie.
+
+    Attributes
+    ----------
+    folder : Path
+    report : Report
+    exit_code : int
+        0 all finished; 3 finished, but some shots quarantined or to regenerate; 1 not finished.
+    """
+
+    folder: Path
+    report: Report
+    exit_code: int
+
+
+def measure_episode(
+    episode: Episode, out: Path, *, jobs: int | None = None, progress: Progress | None = None
+) -> Finished:
+    """Measure and judge an episode, and write its report.
+
+    Parameters
+    ----------
+    episode : Episode
+    out : Path
+        Its results go to ``out/<episode>``.
+    jobs : int, optional
+        Worker processes.
+    progress : Progress, optional
+
+    Returns
+    -------
+    finished : Finished
+        Exit code 3 when shots were quarantined or must be generated again.
+    """
+    say = progress or Progress()
+    folder = _outside_sources(episode, out)
+    store = Store(folder)
+    with store.locked():
+        checked = ingest(episode, jobs=jobs, progress=say.counter("check"))
+        good = _good(episode, checked)
+        raw = _measured(good, store, jobs, say, "measure")
+        report = build_report(
+            episode=episode,
+            raw=raw,
+            verdict=judge(raw),
+            outcomes=[_outcome(s, checked[s.id]) for s in episode],
+            template_name=None,
+            template_sha256=None,
+            environment=environment(),
+        )
+        _write(report, episode, folder, {}, say)
+    return Finished(folder=folder, report=report, exit_code=_report_code(report))
+
+
+def measured_verdict(
+    episode: Episode, out: Path, *, jobs: int | None = None, progress: Progress | None = None
+) -> Verdict:
+    """Measure and judge an episode without a report; what was measured stays in the cache.
+
+    Parameters
+    ----------
+    episode : Episode
+    out : Path
+        As for :func:`measure_episode`.
+    jobs : int, optional
+        Worker processes.
+    progress : Progress, optional
+
+    Returns
+    -------
+    verdict : Verdict
+        ``verdict.hero`` is the shot to tune a template on.
+    """
+    say = progress or Progress()
+    store = Store(_outside_sources(episode, out))
+    with store.locked():
+        checked = ingest(episode, jobs=jobs, progress=say.counter("check"))
+        return judge(_measured(_good(episode, checked), store, jobs, say, "measure"))
+
+
+def finish_episode(
+    episode: Episode,
+    template: Template,
+    out: Path,
+    *,
+    jobs: int | None = None,
+    redo: Sequence[str] = (),
+    engine: Engine | None = None,
+    progress: Progress | None = None,
+) -> Finished:
+    """Finish an episode with one locked template, measure it again, and report.
+
+    Whatever stands from an earlier run, made from the same bytes with the same settings, is used
+    and not made again; a run that was killed is resumed by calling this once more.
+
+    Parameters
+    ----------
+    episode : Episode
+    template : Template
+    out : Path
+        Its results go to ``out/<episode>``.
+    jobs : int, optional
+        Worker processes; the number of processors by default.
+    redo : sequence of str, optional
+        Shots to make anew.
+    engine : Engine, optional
+        Where to work; this machine by default.
+    progress : Progress, optional
+
+    Returns
+    -------
+    finished : Finished
+
+    Raises
+    ------
+    FinishError
+        When nothing can be finished, the folder is in use, or the disk is full.
+    """
+    folder = _outside_sources(episode, out)
+    store = Store(folder)
+    for shot in redo:
+        _ = episode[shot]
+    with store.locked():
+        say = Progress(JsonLines(folder / "events.jsonl"), *(progress.sinks if progress else ()))
+        own = LocalEngine(jobs) if engine is None else None
+        try:
+            report = _finished(
+                EpisodeRun(
+                    episode=episode,
+                    template=template,
+                    store=store,
+                    engine=engine or own,  # type: ignore[arg-type]
+                    redo=frozenset(redo),
+                    say=say,
+                ),
+                jobs,
+            )
+        finally:
+            if own is not None:
+                own.close()
+        code = store.manifest().exit_code
+        say("end", text=f"{episode.name}: {'finished' if code in (0, 3) else 'not finished'}")
+    return Finished(folder=folder, report=report, exit_code=code)
+
+
+def _finished(run: EpisodeRun, jobs: int | None) -> Report:
+    episode, template, store, say = run.episode, run.template, run.store, run.say
+    store.plan(episode.name, tuple(s.id for s in episode))
+    checked = ingest(episode, jobs=jobs, progress=say.counter("check"))
+    for shot in episode:
+        if not checked[shot.id].ok:
+            run.quarantine(shot.id, FinishError(checked[shot.id].text, checked[shot.id].code))
+    good = _good(episode, checked)
+    raw = _measured(good, store, jobs, say, "measure")
+    verdict = judge(raw, template.limits)
+    plan = make_plan(episode.name, [s.id for s in good], template)
+    files = run.run(plan, good, checked, raw, verdict)
+    finished = None
+    if files:
+        kept = tuple(s for s in good if s.id in files)
+        done = Episode(name=good.name, root=good.root, shots=kept, characters=good.characters)
+        finished = _measured(done, store, jobs, say, "measure again", paths=files)
+    report = build_report(
+        episode=episode,
+        raw=raw,
+        verdict=verdict,
+        finished=finished,
+        finished_verdict=(
+            judge(finished, template.limits, baseline=raw) if finished is not None else None
+        ),
+        template_name=template.genre,
+        template_sha256=template.sha256,
+        outcomes=[run.outcome(s, files) for s in episode],
+        environment=run.environment,
+        limits=template.limits,
+        max_identity_shift=template.faces.max_identity_shift,
+        throughput_shots_per_h=run.throughput_shots_per_h,
+        master=_master(store) if files else None,
+    )
+    for shot in report.shots:
+        if shot.state == "finished" and shot.action == "regenerate":
+            store.mark(shot.shot, "finished", "regenerate", shot.reasons[0].text)
+    _write(report, episode, store.root, files, say)
+    return report
+
+
+def _master(store: Store) -> Master:
+    entry, path = store.manifest().entries["master.mp4"], store.path("master.mp4")
+    seen = probe(path)
+    return Master(
+        file=path.name,
+        width_px=seen.width_px,
+        height_px=seen.height_px,
+        rate_fps=float(seen.rate_fps),
+        duration_s=seen.duration_s,
+        sha256=entry.sha256,
+    )
+
+
+def _outside_sources(episode: Episode, out: Path) -> Path:
+    folder = (out / episode.name).resolve()
+    if folder == episode.root or folder in episode.root.parents:
+        raise FinishError(
+            f"--out {out} would write over the sources in {episode.root}. Choose another folder.",
+            "out_in_sources",
+        )
+    return folder
+
+
+def _good(episode: Episode, checked: Mapping[ShotId, Ingest]) -> Episode:
+    shots = tuple(s for s in episode if checked[s.id].ok)
+    if not shots:
+        first = next(iter(checked.values()))
+        raise FinishError(
+            f"Not one shot of {episode.name} can be used. The first: {first.text}", "no_good_shot"
+        )
+    return Episode(name=episode.name, root=episode.root, shots=shots, characters=episode.characters)
+
+
+def _measured(
+    episode: Episode,
+    store: Store,
+    jobs: int | None,
+    say: Progress,
+    stage: str,
+    paths: Mapping[ShotId, Path] | None = None,
+) -> Measurements:
+    return measure(
+        episode,
+        jobs=jobs,
+        progress=say.counter(stage),
+        cache_dir=store.path("work/measure"),
+        paths=paths,
+    )
+
+
+def _outcome(shot: Shot, checked: Ingest) -> ShotOutcome:
+    return ShotOutcome(
+        shot=shot.id,
+        file=shot.path.name,
+        state="measured" if checked.ok else "quarantined",
+        code=checked.code,
+        text=checked.text,
+    )
+
+
+def _report_code(report: Report) -> int:
+    trouble = any(s.state == "quarantined" or s.action == "regenerate" for s in report.shots)
+    return 3 if trouble else 0
+
+
+def _write(
+    report: Report,
+    episode: Episode,
+    folder: Path,
+    finished: Mapping[ShotId, Path],
+    say: Progress,
+) -> None:
+    say("stage", stage="report", total=1)
+    write_report(
+        report,
+        folder,
+        sources={s.id: s.path for s in episode},
+        finished_files=finished,
+        references={c.name: c.reference_images for c in episode.characters},
+    )
+    say("shot", stage="report", done=1, total=1)

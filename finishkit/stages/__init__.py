@@ -1,0 +1,74 @@
+"""How is it made so: the stages, in the order in which they run."""
+
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from finishkit.frames import Frames, Probe
+from finishkit.shots import ShotId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ShotInput:
+    """What a stage is told of one shot when it fits the set.
+
+    Attributes
+    ----------
+    id : ShotId
+    scene : str
+    probe : Probe
+        Size and rate of the pictures this stage will be given.
+    measured : Mapping of str to (float or None)
+        Metrics of the shot, ``None`` where they could not be judged.
+    samples : ndarray, shape (n, h, w, 3), dtype uint8
+        A few frames, spread over the shot, small (160 px wide), R'G'B' full range.
+    flagged : bool
+        True when the verdict says this shot's colour must not serve as a target.
+    """
+
+    id: ShotId
+    scene: str
+    probe: Probe
+    measured: Mapping[str, float | None]
+    samples: NDArray[np.uint8]
+    flagged: bool = False
+
+
+Notes = MutableMapping[str, float]
+"""What a filter solved or measured while it ran, for the report: name to value."""
+
+
+class Filter(Protocol):
+    """One stage's treatment of one shot: frames in, frames out.
+
+    A frozen, picklable value, since it travels to a worker process. It keeps times and counts
+    unless its stage says otherwise, never writes into the frames it is given, and gives the same
+    pictures whatever the chunk size.
+    """
+
+    def __call__(self, frames: Iterator[Frames], notes: Notes) -> Iterator[Frames]:
+        """Yield the treated frames; write what was solved into ``notes``."""
+        ...
+
+
+class Stage(Protocol):
+    """One kind of treatment, fitted on the whole set.
+
+    Attributes
+    ----------
+    name : str
+        The stage's table in the template.
+    version : int
+        Raised when the code gives other pictures: it is part of the cache key.
+    """
+
+    name: str
+    version: int
+
+    def fit(self, shots: Sequence[ShotInput], settings: Any) -> Mapping[ShotId, Filter | None]:
+        """Return a filter a shot; ``None`` where the stage has nothing to do."""
+        ...

@@ -1,0 +1,219 @@
+"""3D lookup tables: built from a colour transform, applied to pictures, kept as ``.cube`` files."""
+
+import itertools
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from finishkit.errors import FinishError
+
+Lut = NDArray[np.float32]
+"""float32 (size, size, size, 3), indexed [blue, green, red], R'G'B' in [0, 1] in and out."""
+
+SIZE: Final = 33
+"""Nodes an axis. For the gains, contrast and saturation of a grade the table stays within one
+8-bit code of the transform it was made from (tested)."""
+
+MAX_SIZE: Final = 65
+"""Larger tables are refused: 65 is what grading systems write at most."""
+
+MAX_BYTES: Final = 32 * 2**20
+MAX_VALUE: Final = 64.0
+
+_STRIP_ROWS: Final = 64
+"""Rows a step: the intermediates of a strip stay in the processor's cache."""
+
+
+def build_lut(
+    transform: Callable[[NDArray[np.float32]], NDArray[np.float32]], size: int = SIZE
+) -> Lut:
+    """Tabulate a colour transform.
+
+    Parameters
+    ----------
+    transform : callable
+        Takes and gives float32 (n, 3), R'G'B' in [0, 1].
+    size : int
+        Nodes an axis, 2 to 65.
+
+    Returns
+    -------
+    lut : ndarray, shape (size, size, size, 3), dtype float32
+
+    Raises
+    ------
+    ValueError
+        For another size, or a transform whose result is not finite.
+    """
+    if not 2 <= size <= MAX_SIZE:
+        raise ValueError(f"a LUT has 2 to {MAX_SIZE} nodes an axis, not {size}")
+    axis = np.linspace(0, 1, size, dtype=np.float32)
+    blue, green, red = np.meshgrid(axis, axis, axis, indexing="ij")
+    nodes = np.stack([red, green, blue], axis=-1).reshape(-1, 3)
+    table = np.asarray(transform(nodes), np.float32)
+    if not np.isfinite(table).all():
+        raise ValueError("the transform gives values that are not finite")
+    return table.reshape(size, size, size, 3)
+
+
+def apply_lut(pictures: NDArray[np.float32], lut: Lut) -> NDArray[np.float32]:
+    """Send every pixel through a table.
+
+    Trilinear, as two bilinear lookups in the slices below and above the pixel's blue. Measured at
+    1080x1920 with 2 threads: 28 ms, where tetrahedral in torch (``embedding_bag``) takes 75,
+    ``grid_sample`` 108 and tetrahedral in NumPy 152; the largest difference between trilinear and
+    tetrahedral on a grade was 0.003 of an 8-bit code.
+
+    Parameters
+    ----------
+    pictures : ndarray, shape (n, h, w, 3), dtype float32
+        R'G'B'; values outside [0, 1] are clipped.
+    lut : ndarray, shape (size, size, size, 3), dtype float32
+        Any size from 2.
+
+    Returns
+    -------
+    pictures : ndarray, shape (n, h, w, 3), dtype float32
+    """
+    size = lut.shape[0]
+    # Slice b lies in rows [b * size, (b + 1) * size): across is red, down is green.
+    below = np.ascontiguousarray(lut).reshape(size * size, size, 3)
+    above = np.concatenate([lut[1:], lut[-1:]]).reshape(size * size, size, 3)
+    out = np.empty_like(pictures)
+    for picture, target in zip(pictures, out, strict=True):
+        for top in range(0, picture.shape[0], _STRIP_ROWS):
+            rows = slice(top, top + _STRIP_ROWS)
+            unit = np.clip(picture[rows], 0, 1) * np.float32(size - 1)
+            red, green, blue = cv2.split(unit)
+            floor = np.floor(blue)
+            down = cv2.scaleAdd(floor, float(size), green)
+            part = cv2.subtract(blue, floor)
+            low = cv2.remap(below, red, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+            high = cv2.remap(above, red, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+            target[rows] = cv2.blendLinear(low, high, 1 - part, part)
+    return out
+
+
+def write_cube(path: Path, lut: Lut, title: str = "finishkit") -> None:
+    """Write a table as a ``.cube`` file: red fastest, domain 0 to 1, six decimals.
+
+    Parameters
+    ----------
+    path : Path
+        Written directly: callers hand in a temporary name, see :func:`finishkit.store.commit`.
+    lut : ndarray, shape (size, size, size, 3), dtype float32
+        The table.
+    title : str
+        Quotes and line breaks are taken out.
+    """
+    name = " ".join(title.replace('"', "").split())
+    lines = [
+        f'TITLE "{name}"',
+        f"LUT_3D_SIZE {lut.shape[0]}",
+        "DOMAIN_MIN 0 0 0",
+        "DOMAIN_MAX 1 1 1",
+    ]
+    lines += [f"{r:.6f} {g:.6f} {b:.6f}" for r, g, b in lut.reshape(-1, 3).tolist()]
+    path.write_text("\n".join(lines) + "\n", encoding="ascii", errors="replace")
+
+
+def read_cube(path: Path) -> Lut:
+    """Read a 3D ``.cube`` file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    lut : ndarray, shape (size, size, size, 3), dtype float32
+        For inputs in [0, 1]: a table with another domain is sampled again on that one.
+
+    Raises
+    ------
+    FinishError
+        ``bad_lut``, naming the line: no text, larger than 32 MiB, a 1D table, more than 65 nodes
+        an axis, too few or too many rows, a value that is no finite number.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise FinishError(f"{path} is larger than 32 MiB: that is no LUT.", "bad_lut")
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FinishError(f"{path} cannot be read as a LUT: {error}", "bad_lut") from error
+    size = 0
+    domain = {"DOMAIN_MIN": [0.0] * 3, "DOMAIN_MAX": [1.0] * 3}
+    rows: list[list[float]] = []
+    number = 0
+    for number, raw in enumerate(text.splitlines(), start=1):
+        line = raw.split("#", 1)[0].strip()
+        if not line:
+            continue
+        word, *rest = line.split()
+        if word == "TITLE":
+            continue
+        if word == "LUT_3D_SIZE":
+            size = _size(path, number, rest)
+        elif word in domain:
+            domain[word] = _three(path, number, rest)
+        elif word == "LUT_1D_SIZE" or word.startswith("LUT_"):
+            raise FinishError(
+                f"{path}, line {number}: {word} is not supported. Export a 3D .cube.", "bad_lut"
+            )
+        else:
+            if not size:
+                raise FinishError(
+                    f"{path}, line {number}: values before LUT_3D_SIZE. Export the .cube again.",
+                    "bad_lut",
+                )
+            if len(rows) == size**3:
+                raise FinishError(
+                    f"{path}, line {number}: more than the {size**3} rows that LUT_3D_SIZE"
+                    f" {size} announces. Export the .cube again.",
+                    "bad_lut",
+                )
+            rows.append(_three(path, number, [word, *rest]))
+    if not size or len(rows) != size**3:
+        raise FinishError(
+            f"{path}, line {number}: the file ends after {len(rows)} of {size**3} rows."
+            " Export the .cube again.",
+            "bad_lut",
+        )
+    lut = np.array(rows, np.float32).reshape(size, size, size, 3)
+    low, high = domain["DOMAIN_MIN"], domain["DOMAIN_MAX"]
+    if any(a >= b for a, b in zip(low, high, strict=True)):
+        raise FinishError(f"{path}: DOMAIN_MIN is not below DOMAIN_MAX. Correct them.", "bad_lut")
+    if low == [0.0] * 3 and high == [1.0] * 3:
+        return lut
+    start, span = np.float32(low), np.float32(high) - np.float32(low)
+    return build_lut(lambda nodes: apply_lut(((nodes - start) / span)[None, None], lut)[0, 0], size)
+
+
+def _size(path: Path, number: int, words: list[str]) -> int:
+    if len(words) == 1 and words[0].isascii() and words[0].isdigit() and len(words[0]) < 4:
+        size = int(words[0])
+        if 2 <= size <= MAX_SIZE:
+            return size
+    raise FinishError(
+        f"{path}, line {number}: LUT_3D_SIZE must be 2 to {MAX_SIZE}. Export a smaller .cube.",
+        "bad_lut",
+    )
+
+
+def _three(path: Path, number: int, words: list[str]) -> list[float]:
+    try:
+        values = [float(word) for word in itertools.islice(words, 4)]
+    except ValueError:
+        values = []
+    if len(values) != 3 or not all(math.isfinite(v) and abs(v) <= MAX_VALUE for v in values):
+        raise FinishError(
+            f"{path}, line {number}: expected three finite numbers. Export the .cube again.",
+            "bad_lut",
+        )
+    return values

@@ -1,0 +1,425 @@
+"""How should it look: a draft is tuned, a template is locked, every shot gets the same one."""
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from annotated_types import Interval
+from pydantic import Field, ValidationError, model_validator
+
+from finishkit.errors import FinishError
+from finishkit.values import Value
+from finishkit.verdict import Limits
+
+Strength = Annotated[float, Interval(ge=0, le=1), Field(allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+SCHEMA_VERSION = 1
+MAX_BYTES = 64 * 1024
+"""A template file is refused above this size before it is parsed."""
+MAX_LINE_BYTES = 2000
+"""And above this line length: ``tomllib`` needs 51 s for one dotted key of 40,000 parts."""
+
+
+class FacesSettings(Value):
+    """Restore faces in the aligned crop, never further than identity allows."""
+
+    strength: Strength = 0.40
+    engine: Literal["detail", "reference"] = "detail"
+    max_identity_shift: Annotated[Finite, Interval(ge=0, le=1)] = 0.12
+    """Largest distance between the embedding of a face before and after, dlib units."""
+    detect_every_frames: Annotated[int, Interval(ge=1, le=48)] = 6
+
+
+class DeflickerSettings(Value):
+    """Even out brightness and colour that jump from frame to frame."""
+
+    strength: Strength = 0.60
+    window_frames: Annotated[int, Interval(ge=3, le=31)] = 7
+    threshold_lstar: Annotated[Finite, Interval(ge=0, le=10)] = 0.25
+    """Shots measured below this are left as they are."""
+
+
+class InterpolateSettings(Value):
+    """Repair the cadence: repeated frames are replaced by motion between their neighbours."""
+
+    strength: Strength = 1.0
+    confidence_min: Strength = 0.70
+    """Where forward and backward flow agree less than this the repeated frame is kept."""
+
+
+class UpscaleSettings(Value):
+    """Enlarge to the master's size."""
+
+    model: Literal["realesr-animevideov3", "realesrgan-x4plus", "lanczos"] = "realesr-animevideov3"
+    strength: Strength = 1.0
+    """Share of the net in the blend with a Lanczos enlargement; 0 is Lanczos alone."""
+    tile_px: Annotated[int, Interval(ge=0, le=4096)] = 0
+    """Tile side at the source's size; 0 chooses by memory."""
+
+
+class GradeSettings(Value):
+    """Bring each shot to its scene, then the scene to the genre's look."""
+
+    strength: Strength = 0.90
+    matching: Literal["scene", "off"] = "scene"
+    max_wb_oct: Annotated[Finite, Interval(ge=0, le=1)] = 0.5
+    max_ev: Annotated[Finite, Interval(ge=0, le=2)] = 0.7
+    max_gain: Annotated[Finite, Interval(ge=1, le=2)] = 1.8
+    """Bound on contrast and saturation trims, as a ratio either way."""
+    saturation: Annotated[Finite, Interval(ge=0.5, le=1.5)] = 1.0
+    contrast: Annotated[Finite, Interval(ge=0.5, le=1.5)] = 1.0
+    temperature_k: Annotated[Finite, Interval(ge=-1500, le=1500)] = 0.0
+    """Warmer (positive) or cooler look, in kelvin around 6500."""
+    blacks_ire: Annotated[Finite, Interval(ge=-5, le=10)] = 0.0
+    """Lifted (positive) or crushed blacks."""
+
+
+class MasterSettings(Value):
+    """One size, one rate, one encoding for all shots."""
+
+    width_px: Annotated[int, Interval(ge=144, le=4320), Field(multiple_of=2)] = 2160
+    height_px: Annotated[int, Interval(ge=256, le=7680), Field(multiple_of=2)] = 3840
+    rate_fps: Literal["source", "23.976", "24", "25", "29.97", "30"] = "source"
+    """``source``: the rate most shots of the episode have."""
+    fit: Literal["crop", "pad"] = "crop"
+    crf: Annotated[int, Interval(ge=0, le=40)] = 16
+    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"] = (
+        "veryfast"
+    )
+    encoder_threads: Annotated[int, Interval(ge=1, le=16)] = 2
+    """Fixed here, not taken from the machine: x264 gives other bytes for other counts."""
+
+
+class Weights(Value):
+    """How much each family counts in the genre's reading of the score."""
+
+    face: Strength = 0.30
+    motion: Strength = 0.20
+    detail: Strength = 0.25
+    colour: Strength = 0.25
+
+    @model_validator(mode="after")
+    def _one_whole(self) -> Self:
+        total = self.face + self.motion + self.detail + self.colour
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"the four weights add up to {total:g}, not to 1")
+        return self
+
+
+class Look(Value):
+    """Everything a template holds besides its seal."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    genre: Annotated[str, Field(max_length=60, pattern=r"^[\w][\w \-]*$")] = "baseline"
+    hero: Annotated[str, Field(max_length=100)] = ""
+    """The shot the template was tuned on; empty: none."""
+    licence: Literal["any", "commercial"] = "any"
+    """``commercial`` refuses models whose licence does not clearly allow commercial work."""
+    faces: FacesSettings = FacesSettings()
+    deflicker: DeflickerSettings = DeflickerSettings()
+    interpolate: InterpolateSettings = InterpolateSettings()
+    upscale: UpscaleSettings = UpscaleSettings()
+    grade: GradeSettings = GradeSettings()
+    master: MasterSettings = MasterSettings()
+    limits: Limits = Limits()
+    weights: Weights = Weights()
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the canonical JSON of all settings."""
+        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+SECTIONS = ("faces", "deflicker", "interpolate", "upscale", "grade", "master", "limits", "weights")
+"""The tables of a template file, stages in the order in which they run."""
+
+
+class Template(Look):
+    """A locked look: the same settings for every shot, sealed by a digest.
+
+    Made by :meth:`Draft.lock` or read by :func:`load_template`; there is no unlocking, only
+    :meth:`Draft.from_template`.
+    """
+
+    def save(self, path: str | Path) -> Path:
+        """Write the template and its seal as TOML.
+
+        Parameters
+        ----------
+        path : str or Path
+            Overwritten when it exists.
+
+        Returns
+        -------
+        path : Path
+        """
+        target = Path(path)
+        text = _toml(self.model_dump(mode="json"))
+        sealed = json.dumps(self.model_dump(mode="json"), indent=0, sort_keys=True)
+        text += (
+            "\n# The seal. finishkit refuses this file when anything above was changed after"
+            " locking;\n# to change a setting, lock again (finishkit lock, or Duplicate in the"
+            f" tuner).\n[lock]\nsha256 = \"{self.sha256}\"\nvalues = '''\n{sealed}'''\n"
+        )
+        part = target.with_name(f".{target.name}.part")
+        part.write_text(text, encoding="utf-8")
+        part.replace(target)
+        return target
+
+
+class Draft:
+    """A look being tuned: the one mutable noun. Every change is checked at once.
+
+    Parameters
+    ----------
+    look : Look, optional
+        Where to start; the baseline by default.
+    """
+
+    def __init__(self, look: Look | None = None) -> None:
+        self._look = look or Look()
+        self._start = self._look
+
+    @classmethod
+    def from_genre(cls, genre: str) -> "Draft":
+        """Start from a genre; see :func:`genres` for the names."""
+        return cls(load_genre(genre))
+
+    @classmethod
+    def from_template(cls, template: Template) -> "Draft":
+        """Start from a locked template: a duplicate that may be changed."""
+        return cls(Look.model_validate(template.model_dump()))
+
+    @property
+    def look(self) -> Look:
+        """The settings as they stand."""
+        return self._look
+
+    def get(self, path: str) -> Any:
+        """Return one setting by its dotted name, such as ``faces.strength``."""
+        section, _, key = path.rpartition(".")
+        owner = getattr(self._look, section, None) if section else self._look
+        if owner is None or key not in type(owner).model_fields:
+            raise FinishError(_unknown_setting(path), "unknown_setting")
+        return getattr(owner, key)
+
+    def set(self, path: str, value: Any) -> None:
+        """Change one setting by its dotted name.
+
+        Parameters
+        ----------
+        path : str
+            Such as ``grade.saturation``, or ``hero``.
+        value : object
+            Text is read as the setting's own type, so that ``"0.5"`` does.
+
+        Raises
+        ------
+        FinishError
+            For an unknown name (the message lists the known ones) or a value out of bounds.
+        """
+        self.get(path)
+        section, _, key = path.rpartition(".")
+        try:
+            if section:
+                changed = getattr(self._look, section).replace(**{key: value})
+                self._look = self._look.replace(**{section: changed})
+            else:
+                self._look = self._look.replace(**{key: value})
+        except ValidationError as error:
+            why = error.errors()[0]["msg"]
+            raise FinishError(f"{path} = {value!r} will not do: {why}.", "bad_setting") from error
+
+    def reset(self, path: str) -> None:
+        """Put one setting back to where the draft started."""
+        self.set(path, Draft(self._start).get(path))
+
+    def changes(self) -> dict[str, tuple[Any, Any]]:
+        """Return what differs from the start: dotted name to (was, is)."""
+        return difference(self._start.model_dump(mode="json"), self._look.model_dump(mode="json"))
+
+    def lock(self, *, hero: str = "") -> Template:
+        """Return the frozen template.
+
+        Parameters
+        ----------
+        hero : str, optional
+            The shot the draft was tuned on, kept in the template.
+        """
+        values = self._look.model_dump()
+        return Template.model_validate({**values, "hero": hero or values["hero"]})
+
+
+def difference(
+    before: Mapping[str, Any], after: Mapping[str, Any], prefix: str = ""
+) -> dict[str, tuple[Any, Any]]:
+    """Return the leaves in which two nested tables differ.
+
+    Parameters
+    ----------
+    before, after : Mapping
+        As of ``model_dump``.
+    prefix : str, optional
+        Put before every name.
+
+    Returns
+    -------
+    changes : dict of str to (before, after)
+        Keyed by dotted name; a missing side is ``None``.
+    """
+    changes: dict[str, tuple[Any, Any]] = {}
+    for key in [*before, *(k for k in after if k not in before)]:
+        old, new = before.get(key), after.get(key)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            changes |= difference(old, new, f"{prefix}{key}.")
+        elif old != new:
+            changes[prefix + key] = (old, new)
+    return changes
+
+
+def genres() -> tuple[str, ...]:
+    """Return the names of the genres that ship with finishkit, the baseline first."""
+    names = sorted(
+        entry.name.removesuffix(".toml")
+        for entry in resources.files("finishkit.genres").iterdir()
+        if entry.name.endswith(".toml")
+    )
+    return ("baseline", *(n for n in names if n != "baseline"))
+
+
+def load_genre(name: str) -> Look:
+    """Read a genre's starting values.
+
+    Raises
+    ------
+    FinishError
+        For an unknown genre; the message lists the known ones.
+    """
+    if name not in genres():
+        raise FinishError(
+            f"There is no genre {name!r}. There are: {', '.join(genres())}.", "unknown_genre"
+        )
+    text = (resources.files("finishkit.genres") / f"{name}.toml").read_text(encoding="utf-8")
+    return Look.model_validate(tomllib.loads(text))
+
+
+def load_template(path: str | Path) -> Template:
+    """Read a locked template.
+
+    Parameters
+    ----------
+    path : str or Path
+        As written by :meth:`Template.save`.
+
+    Returns
+    -------
+    template : Template
+
+    Raises
+    ------
+    FinishError
+        ``not_locked``; ``edited_after_lock`` with every changed setting; ``bad_template`` with
+        the line or the key; ``template_too_large``.
+    """
+    source = Path(path)
+    table = _parse(source)
+    lock = table.pop("lock", None)
+    if not isinstance(lock, dict) or not isinstance(lock.get("sha256"), str):
+        raise FinishError(
+            f"{source} is not locked. Lock it with: finishkit lock EPISODE --from {source}"
+            " -o LOCKED.toml",
+            "not_locked",
+        )
+    template = Template.model_validate(_look(source, table).model_dump())
+    if template.sha256 != lock["sha256"]:
+        try:
+            sealed = json.loads(lock.get("values", ""))
+            changed = difference(sealed, template.model_dump(mode="json"))
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            changed = {}
+        listed = "".join(f"\n  {k}: {was!r} -> {now!r}" for k, (was, now) in changed.items())
+        raise FinishError(
+            f"{source} was changed after it was locked:{listed or ' its seal does not fit.'}\n"
+            "Undo the change, or lock it anew: finishkit lock EPISODE --from "
+            f"{source} -o NEW.toml",
+            "edited_after_lock",
+        )
+    return template
+
+
+def load_look(path: str | Path) -> Look:
+    """Read settings without asking for a seal, to start a draft from."""
+    table = _parse(Path(path))
+    table.pop("lock", None)
+    return _look(Path(path), table)
+
+
+def _look(source: Path, table: dict[str, Any]) -> Look:
+    version = table.get("schema_version", SCHEMA_VERSION)
+    if version != SCHEMA_VERSION:
+        raise FinishError(
+            f"{source} has schema_version {version}; this finishkit reads {SCHEMA_VERSION}."
+            " Update finishkit.",
+            "bad_template",
+        )
+    try:
+        return Look.model_validate(table)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        hint = f" {_unknown_setting(where)}" if first["type"] == "extra_forbidden" else ""
+        raise FinishError(f"{source}: {where}: {first['msg']}.{hint}", "bad_template") from error
+
+
+def _parse(source: Path) -> dict[str, Any]:
+    try:
+        raw = source.read_bytes()
+    except OSError as error:
+        raise FinishError(
+            f"The template {source} cannot be read: {error.strerror}.", "no_template"
+        ) from error
+    if len(raw) > MAX_BYTES or any(len(line) > MAX_LINE_BYTES for line in raw.splitlines()):
+        raise FinishError(
+            f"{source} is larger than a template can be ({MAX_BYTES // 1024} KiB,"
+            f" {MAX_LINE_BYTES} bytes a line).",
+            "template_too_large",
+        )
+    try:
+        return tomllib.loads(raw.decode("utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise FinishError(f"{source} is not a TOML file: {error}.", "bad_template") from error
+
+
+def _unknown_setting(path: str) -> str:
+    section = path.partition(".")[0]
+    known = sorted(_leaves(section if section in SECTIONS else ""))
+    return f"There is no setting {path!r}. There are: {', '.join(known)}."
+
+
+def _leaves(section: str) -> Iterator[str]:
+    for name, field in Look.model_fields.items():
+        if name in SECTIONS:
+            if section in ("", name) and isinstance(field.default, Value):
+                yield from (f"{name}.{key}" for key in type(field.default).model_fields)
+        elif not section:
+            yield name
+
+
+def _toml(values: Mapping[str, Any]) -> str:
+    lines: list[str] = []
+    tables = [(k, v) for k, v in values.items() if isinstance(v, Mapping)]
+    lines += [f"{k} = {_scalar(v)}" for k, v in values.items() if not isinstance(v, Mapping)]
+    for name, table in tables:
+        lines += ["", f"[{name}]", *(f"{k} = {_scalar(v)}" for k, v in table.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _scalar(value: str | bool | int | float) -> str:
+    # JSON's strings, numbers and booleans are TOML's too.
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,25 @@
+"""The page a panel stands in: its theme, and the keys it must not get."""
+
+import anywidget
+import traitlets
+
+from finishkit_widgets.compare import STATIC
+
+
+class Surroundings(anywidget.AnyWidget):
+    """Invisible; put one into every panel made of ipywidgets.
+
+    Attributes
+    ----------
+    dark : bool
+        True while the page has a dark theme.
+    panel : str
+        CSS class of the panel inside which unmodified keys stay. ipywidgets lets them bubble, and
+        JupyterLab then reads "d d" on a focused slider as "delete this cell".
+    """
+
+    _esm = STATIC / "surroundings.js"
+    _css = STATIC / "panel.css"
+
+    dark = traitlets.Bool(False).tag(sync=True)
+    panel = traitlets.Unicode("fk-panel").tag(sync=True)
