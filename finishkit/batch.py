@@ -107,6 +107,7 @@ def run_batch(
     Parameters
     ----------
     params : sequence of RunParams
+        One an episode.
     at_once : int, optional
         Episodes side by side.
     done : callable, optional
@@ -157,6 +158,7 @@ def worst_exit_code(codes: Sequence[int]) -> int:
     Parameters
     ----------
     codes : sequence of int
+        Of the episodes.
     """
     return 1 if 1 in codes or not codes else max(codes)
 

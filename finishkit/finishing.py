@@ -83,6 +83,7 @@ class Artefact:
 
     @property
     def pristine(self) -> bool:
+        """True until a stage has made something of it."""
         return self.path == self.shot.path
 
 
@@ -127,10 +128,13 @@ class EpisodeRun:
         Parameters
         ----------
         plan : Plan
+            Its passes, in order.
         good : Episode
             The shots that can be read.
         checked : Mapping of ShotId to Ingest
+            What is known of their files.
         raw : Measurements
+            Of the sources.
         verdict : Verdict
             On ``raw``.
 

@@ -51,6 +51,7 @@ def lab_command(folder: Path, notebook: str, token: str) -> list[str]:
     folder : Path
         The only folder the server can see.
     notebook : str
+        The one to open.
     token : str
         Never empty: a server without one is open to every web page the user visits.
     """

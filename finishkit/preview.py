@@ -4,16 +4,21 @@ The after picture comes out of the same code as the batch, on a small frame: a m
 one transform a pixel, so enlarging first or last gives the same colours.
 """
 
+from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from finishkit.errors import FinishError
 from finishkit.frames import Frames, Probe, probe, read_frames
-from finishkit.measure import Measurements, sample_frames
+from finishkit.ingest import ingest
+from finishkit.measure import Measurements, measure, sample_frames
 from finishkit.measure.colour import AXES
-from finishkit.shots import Episode, ShotId
+from finishkit.progress import Progress
+from finishkit.report import Report
+from finishkit.shots import Episode, ShotId, open_episode
 from finishkit.stages import ShotInput
 from finishkit.stages.grade import (
     Grade,
@@ -24,8 +29,9 @@ from finishkit.stages.grade import (
     scene_targets,
     solve_match,
 )
+from finishkit.store import Store
 from finishkit.template import Draft, GradeSettings
-from finishkit.verdict import Verdict
+from finishkit.verdict import Verdict, judge
 
 WIDTH_PX, HEIGHT_PX = 540, 960
 """Largest preview. A slider answers in 99 ms (median, measured) at this size, in 149 ms at twice
@@ -189,6 +195,64 @@ class Preview:
             return None
         match = self._match(shot, _without_look(settings), hero)  # type: ignore[arg-type]
         return bake(match, look_trim(settings))
+
+
+def open_preview(
+    folder: str | Path,
+    out: str | Path,
+    *,
+    report: Report | None = None,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> Preview:
+    """Open, check, measure and judge an episode; damaged clips are left out, not fatal.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The episode's clips.
+    out : str or Path
+        Measurements are kept in ``out/<episode>/work``, where finishing finds them again.
+    report : Report, optional
+        Of :func:`finishkit.measure_episode`: what it checked is not checked again.
+    jobs : int, optional
+        Worker processes; the number of processors by default.
+    progress : Progress, optional
+        Told of every clip.
+
+    Returns
+    -------
+    preview : Preview
+
+    Raises
+    ------
+    FinishError
+        ``no_good_shot`` when no clip can be used, and what :func:`finishkit.open_episode` raises.
+    """
+    episode = open_episode(folder)
+    say = progress or Progress()
+    store = Store((Path(out) / episode.name).resolve())
+    with store.locked():
+        if report is None:
+            checked = ingest(episode, jobs=jobs, progress=say.counter("check"))
+            bad = {shot: seen.text for shot, seen in checked.items() if not seen.ok}
+        else:
+            bad = {q.shot: q.text for q in report.quarantined}
+        shots = tuple(s for s in episode if s.id not in bad)
+        if not shots:
+            raise FinishError(
+                f"Not one shot of {episode.name} can be used. The first:"
+                f" {next(iter(bad.values()))}",
+                "no_good_shot",
+            )
+        good = replace(episode, shots=shots)
+        measurements = measure(
+            good,
+            jobs=jobs,
+            progress=say.counter("measure"),
+            cache_dir=store.path("work/measure"),
+        )
+    return Preview(good, measurements, judge(measurements))
 
 
 def _without_look(settings: GradeSettings) -> GradeSettings:

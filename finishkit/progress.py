@@ -126,6 +126,7 @@ class Pace:
         Parameters
         ----------
         done : int
+            Items that stand.
         now_s : float, optional
             A monotonic clock's reading; taken now when absent.
         """

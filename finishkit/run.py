@@ -46,11 +46,13 @@ def measure_episode(
     Parameters
     ----------
     episode : Episode
+        Its sources are only read.
     out : Path
         Its results go to ``out/<episode>``.
     jobs : int, optional
         Worker processes.
     progress : Progress, optional
+        Told of every stage and shot.
 
     Returns
     -------
@@ -85,11 +87,13 @@ def measured_verdict(
     Parameters
     ----------
     episode : Episode
+        Its sources are only read.
     out : Path
         As for :func:`measure_episode`.
     jobs : int, optional
         Worker processes.
     progress : Progress, optional
+        Told of every stage and shot.
 
     Returns
     -------
@@ -121,7 +125,9 @@ def finish_episode(
     Parameters
     ----------
     episode : Episode
+        Its sources are only read.
     template : Template
+        Locked: the same settings for every shot.
     out : Path
         Its results go to ``out/<episode>``.
     jobs : int, optional
@@ -131,6 +137,7 @@ def finish_episode(
     engine : Engine, optional
         Where to work; this machine by default.
     progress : Progress, optional
+        Told of every stage and shot.
 
     Returns
     -------

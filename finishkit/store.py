@@ -71,7 +71,7 @@ class Manifest(Value):
 
     @property
     def exit_code(self) -> int:
-        """0 all finished; 3 finished, but shots are quarantined or to regenerate; 1 not finished."""
+        """0 all finished; 3 finished, but shots need a person; 1 not finished."""
         states = [self.shots.get(shot) for shot in self.planned]
         if not states or any(s is None for s in states) or "master.mp4" not in self.entries:
             return 1
@@ -164,6 +164,7 @@ def write_bytes(path: Path, data: bytes) -> None:
     Parameters
     ----------
     path : Path
+        Its folder is made when missing.
     data : bytes
         The new content.
     """
@@ -312,6 +313,7 @@ class Store:
         name : str
             Its part, :meth:`part`, must have been written.
         key : str
+            See :func:`digest`.
         check : callable
             Given the part; raises when it is not what was ordered.
         facts : Mapping, optional

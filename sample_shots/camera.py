@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sample_shots.people import FACE_CENTRE_PX, Look, Person, Picture, dress, from_linear
+from sample_shots.people import FACE_CENTRE_PX, Look, Person, Picture, dress, from_linear, rgb
 from sample_shots.sets import plate
 
 WIDTH_PX, HEIGHT_PX = 216, 384
@@ -211,7 +211,7 @@ def _lit(layer: Picture, behind: Picture, light: Light, mirrored: bool) -> Pictu
     if mirrored:
         across = across[::-1]
     blend = (across * across * (3 - 2 * across))[None, :, None]
-    colour = layer[..., :3] * (np.float32(light.key) * (1 - blend) + np.float32(light.fill) * blend)
+    colour = layer[..., :3] * (rgb(light.key) * (1 - blend) + rgb(light.fill) * blend)
     alpha = np.clip(layer[..., 3:], 0, 1)
     # The bright set spills around the outline, as it does in a lens. Soft, so a small copy will do.
     small = (layer.shape[1] // 4, layer.shape[0] // 4)
@@ -219,14 +219,14 @@ def _lit(layer: Picture, behind: Picture, light: Light, mirrored: bool) -> Pictu
     glow = cv2.GaussianBlur(glow, (0, 0), 2.0)
     colour += 0.22 * cv2.resize(glow, (layer.shape[1], layer.shape[0])) * alpha
     edge = alpha * (1 - cv2.GaussianBlur(alpha, (0, 0), 1.6 * OVERSAMPLING)[..., None])
-    colour += edge * (1 - blend) * np.float32(light.rim)
+    colour += edge * (1 - blend) * rgb(light.rim)
     return colour + behind * (1 - alpha)
 
 
 def _graded(picture: Picture, take: Take) -> Picture:
     light = take.light
-    graded = np.maximum(picture, 0) * np.float32(light.gain) * np.float32(take.trim)
-    luminance = graded @ np.float32([0.2126, 0.7152, 0.0722])
+    graded = np.maximum(picture, 0) * rgb(light.gain) * rgb(take.trim)
+    luminance = graded @ rgb((0.2126, 0.7152, 0.0722))
     contrast = (np.maximum(luminance, 1e-4) / light.pivot) ** (light.contrast - 1)
     graded = graded * contrast[..., None]
     grey = (luminance * contrast)[..., None]

@@ -17,7 +17,7 @@ _TONES = {
     "skin": (0.66, 0.50, 0.40),
     "hair": (0.16, 0.13, 0.12),
     "hair_contrast": 1.3,
-    "suit": (0.02, 0.08, 0.50),
+    "suit": (0.022, 0.088, 0.46),
 }
 
 MIA = Look()
@@ -35,7 +35,7 @@ DAY = Light(
     rim=(0.25, 0.20, 0.12),
 )
 NIGHT = Light(
-    key=(0.60, 0.62, 0.76),
+    key=(0.66, 0.62, 0.71),
     fill=(0.30, 0.36, 0.52),
     gain=(0.95, 1.0, 1.1),
     contrast=1.08,
@@ -124,6 +124,7 @@ SHOTS = (
         3, "quarters", "coffee", DAY,
         Move(zoom=(0.64, 0.69), face_x=(0.50, 0.47), face_y=(0.52, 0.50), sway_px=1.2),
         "insert, a red coffee cup left on a wooden table, warm light, nobody in frame, 9:16",
+        trim=(1.06, 1.03, 1.0),
     ),
     _shot(
         4, "quarters", "quarters", DAY,
@@ -141,6 +142,7 @@ SHOTS = (
         6, "pad", "rocket", NIGHT,
         Move(zoom=(0.62, 0.66), face_x=(0.5, 0.48), face_y=(0.50, 0.47), sway_px=1.2),
         "wide, the rocket on its pad after sunset, floodlights, slow push in, 9:16",
+        trim=(0.68, 0.66, 0.84), lens_px=0.58,
     ),
     _shot(
         7, "pad", "pad", NIGHT,

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sample_shots.people import from_linear, to_linear
+from sample_shots.people import from_linear, rgb, to_linear
 
 Kind = Literal["soft", "white_balance", "exposure", "flicker", "repeated_frames", "identity"]
 
@@ -65,7 +65,7 @@ def plant(frames: NDArray[np.float32], fault: Fault) -> NDArray[np.float32]:
         up = [cv2.resize(f, (width, height), interpolation=cv2.INTER_CUBIC) for f in down]
         return np.clip(np.stack(up), 0, 1)
     if fault.kind == "white_balance":
-        gains = np.float32([2**fault.amount, 1, 2**-fault.amount])
+        gains = rgb((2**fault.amount, 1, 2**-fault.amount))
         return from_linear(np.clip(to_linear(frames) * gains, 0, 1))
     if fault.kind == "exposure":
         return from_linear(np.clip(to_linear(frames) * np.float32(2**fault.amount), 0, 1))

@@ -10,12 +10,14 @@ from importlib import resources
 
 import cv2
 import numpy as np
+from cv2.typing import MatLike
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.interpolate import RBFInterpolator
 from scipy.sparse.linalg import spsolve
 
-Picture = NDArray[np.float32]
+Picture = MatLike
+"""A float32 array; named by OpenCV's own type, which its stubs and NumPy's agree on."""
 
 SIDE_PX = 512
 FACE_CENTRE_PX = (225.0, 118.0)
@@ -97,6 +99,11 @@ class Look:
     suit: tuple[float, float, float] | None = None
 
 
+def rgb(values: tuple[float, float, float]) -> Picture:
+    """Return three numbers as a float32 array, shape (3,): a wider type would spread."""
+    return np.array(values, np.float32)
+
+
 def to_linear(picture: Picture) -> Picture:
     """Return linear light of R'G'B' in [0, 1], by the sRGB curve (IEC 61966-2-1)."""
     p = np.maximum(picture, 0)
@@ -150,7 +157,7 @@ def _closed_form_alpha(picture: Picture, known: NDArray[np.bool_], alpha: Pictur
     fixed = np.flatnonzero(known.ravel())
     values = alpha.astype(np.float64).ravel()
     right = -laplacian[free][:, fixed] @ values[fixed]
-    values[free] = spsolve(laplacian[free][:, free].tocsc(), right)
+    values[free] = np.asarray(spsolve(laplacian[free][:, free].tocsc(), right))
     return np.clip(values.reshape(height, width), 0, 1).astype(np.float32)
 
 
@@ -213,8 +220,8 @@ def _dressed(look: Look) -> Picture:
     head = cv2.GaussianBlur(head, (0, 0), 2.0)
     hair = head * (1 - face) + head * face * np.clip((ruddy - 3.0) / 2.0, 0, 1) * (1 - kept)
     hair[96:] *= (1 - face)[96:]
-    light = light * (1 + skin[..., None] * (np.float32(look.skin) - 1))
-    strands = 0.30 * (light / 0.30) ** look.hair_contrast * np.float32(look.hair)
+    light = light * (1 + skin[..., None] * (rgb(look.skin) - 1))
+    strands = 0.30 * (light / 0.30) ** look.hair_contrast * rgb(look.hair)
     light = light + hair[..., None] * (strands - light)
     if look.suit is not None:
         orange = np.clip((colour[..., 0] - colour[..., 2] - 0.22) / 0.12, 0, 1)
@@ -222,7 +229,7 @@ def _dressed(look: Look) -> Picture:
         orange[:205] *= np.linspace(0, 1, 205)[:, None] > 0.97
         orange = cv2.GaussianBlur(orange, (0, 0), 0.7)[..., None]
         weave = light[..., :1] / 0.62
-        light = light + orange * (weave * np.float32(look.suit) - light)
+        light = light + orange * (weave * rgb(look.suit) - light)
     return from_linear(np.clip(light, 0, 1))
 
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sample_shots.people import Picture, load, to_linear
+from sample_shots.people import Picture, load, rgb, to_linear
 
 WIDTH_PX, HEIGHT_PX = 420, 640
 
@@ -49,7 +49,7 @@ def _quarters() -> Picture:
     """Draw crew quarters on a sunny morning: a brick wall, a window, a shelf, a plant."""
     x, y = _grid()
     brick = cv2.resize(load("brick.png")[..., 0], (WIDTH_PX, HEIGHT_PX)) / 0.45
-    plate = np.float32([0.27, 0.150, 0.085]) * (0.30 + 0.70 * brick[..., None])
+    plate = rgb((0.27, 0.150, 0.085)) * (0.30 + 0.70 * brick[..., None])
     plate *= (0.45 + 1.1 * np.exp(-((x - 60) ** 2 + (y - 230) ** 2) / 200**2))[..., None]
     # The sun through the window, thrown on the wall.
     patch = np.zeros_like(x)
@@ -63,7 +63,7 @@ def _quarters() -> Picture:
                 (left - 7, top + 90),
             ]
             cv2.fillConvexPoly(patch, np.array(corners, np.int32), 1.0)
-    plate += cv2.GaussianBlur(patch, (0, 0), 3)[..., None] * np.float32([0.55, 0.36, 0.17])
+    plate += cv2.GaussianBlur(patch, (0, 0), 3)[..., None] * rgb((0.55, 0.36, 0.17))
     _box(plate, 14, 40, 178, 395, (0.36, 0.30, 0.22))
     for x0, x1 in ((26, 92), (100, 166)):
         for y0, y1 in ((52, 160), (168, 268), (276, 383)):
@@ -95,7 +95,7 @@ def _pad() -> Picture:
     """Show the launch pad after sunset: lamps burn far brighter than the sky."""
     plate = _covered("rocket.jpg", WIDTH_PX, HEIGHT_PX, 0.31, 0.5)
     lamps = np.clip(plate.max(2) - 0.55, 0, 1)[..., None]
-    plate = plate * np.float32([0.85, 1.0, 1.15]) + lamps * plate * 7
+    plate = plate * rgb((0.85, 1.0, 1.15)) + lamps * plate * 7
     rng = np.random.default_rng(11)
     for _ in range(15):
         at = (int(rng.uniform(0, WIDTH_PX)), int(rng.normal(352, 26)))
@@ -108,7 +108,7 @@ def _briefing() -> Picture:
     """Draw a briefing room in grey, a screen with a star field, and a strip lamp."""
     x, y = _grid()
     panel = 1 - 0.35 * np.exp(-((((x + 20) % 84) - 42) ** 2) / 5.0)
-    plate = np.float32([0.21, 0.21, 0.215]) * (panel * (1.15 - 0.5 * y / HEIGHT_PX))[..., None]
+    plate = rgb((0.21, 0.21, 0.215)) * (panel * (1.15 - 0.5 * y / HEIGHT_PX))[..., None]
     plate += (0.16 * np.exp(-((x - 70) ** 2 / 90**2 + (y - 150) ** 2 / 190**2)))[..., None]
     _box(plate, 248, 88, 420, 352, (0.02, 0.02, 0.02))
     stars = _covered("hubble_deep_field.jpg", 160, 248, 0.4, 0.5)

@@ -52,14 +52,23 @@ def score(scene: str, start_s: float, duration_s: float, seed: int) -> NDArray[n
 
 
 def write_sound(path: Path, samples: NDArray[np.float32]) -> None:
-    """Write samples, shape (2, n), as AAC in an MP4 file without picture."""
+    """Write samples, shape (2, n), as AAC in an MP4 clip.
+
+    :func:`finishkit.frames.write_frames` takes sound from a clip, and a clip has a picture: one
+    black frame.
+    """
     with av.open(str(path), "w", format="mp4", options={"fflags": "+bitexact"}) as out:
-        stream = out.add_stream("aac", rate=RATE_HZ, layout="stereo")
-        stream.bit_rate = 96_000
+        picture = out.add_stream("libx264", rate=24)
+        picture.width = picture.height = 16
+        picture.pix_fmt = "yuv420p"
+        sound = out.add_stream("aac", rate=RATE_HZ, layout="stereo")
+        sound.bit_rate = 96_000
+        out.mux(picture.encode(av.VideoFrame.from_ndarray(np.zeros((24, 16), np.uint8), "yuv420p")))
+        out.mux(picture.encode(None))
         frame = av.AudioFrame.from_ndarray(
             np.ascontiguousarray(samples), format="fltp", layout="stereo"
         )
-        frame.rate = RATE_HZ
+        frame.sample_rate = RATE_HZ
         frame.pts = 0
-        out.mux(stream.encode(frame))
-        out.mux(stream.encode(None))
+        out.mux(sound.encode(frame))
+        out.mux(sound.encode(None))

@@ -53,6 +53,7 @@ class LocalEngine:
         function : callable
             A module-level function.
         items : sequence
+            Each must pickle.
         jobs : int, optional
             At most this many at a time, when a piece of work needs the machine to itself.
         """

@@ -83,6 +83,7 @@ def execute_step(job: StepJob) -> StepResult:
     Parameters
     ----------
     job : StepJob
+        What to read, do and write.
 
     Returns
     -------
@@ -142,6 +143,7 @@ def check_video(path: Path, frame_count: int) -> None:
     Parameters
     ----------
     path : Path
+        The produced clip.
     frame_count : int
         As many as there must be.
 
@@ -174,6 +176,7 @@ def take_samples(job: SampleJob) -> NDArray[np.uint8]:
     Parameters
     ----------
     job : SampleJob
+        Which clip.
 
     Returns
     -------

@@ -31,7 +31,7 @@ class Flicker:
     chroma : float or None
         Of the colour of the whole picture.
     residual : float or None
-        Mean squared L* left in flat places after motion and the whole picture's change are taken
+        Mean squared L* left in flat places after motion and one gain and offset a frame are taken
         out.
     """
 
@@ -114,8 +114,7 @@ def flicker(frames: NDArray[np.uint8]) -> Flicker:
             light.append(middle[0])
             colour.append(middle[1:])
             tiles.append(_tile_medians(change[..., 0], usable))
-            # Without the common change: strong flicker must not read as motion not found.
-            residuals.append(np.mean((chosen[:, 0] - middle[0]) ** 2))
+            residuals.append(_unexplained(chosen[:, 0], lab[..., 0][usable]))
         before_lab, before_luma = lab, luma
     residual = float(np.median(residuals))
     followed = np.array(residuals) <= MAX_RESIDUAL
@@ -134,6 +133,14 @@ def flicker(frames: NDArray[np.uint8]) -> Flicker:
         local=_local(second(tiles)),
         residual=residual,
     )
+
+
+def _unexplained(change: NDArray[np.float32], light: NDArray[np.float32]) -> float:
+    # Without what one gain and offset explain: strong flicker must not read as motion not found.
+    spread = float(light.var())
+    centred = change - change.mean()
+    slope = float((centred * (light - light.mean())).mean()) / spread if spread > 1e-6 else 0.0
+    return float(np.mean((centred - slope * (light - light.mean())) ** 2))
 
 
 def _local(tile: NDArray[np.float64]) -> float | None:

@@ -61,6 +61,9 @@ class ModelCard(BaseModel):
     commercial_reason: str
     input_domain: str
 
+    def __hash__(self) -> int:
+        return hash((self.name, self.sha256))
+
 
 _REALESRGAN_LICENCE = (
     "Code of Real-ESRGAN and of the package that carries the weights: BSD-3-Clause. The weights "
@@ -148,6 +151,7 @@ def licence_allows(card: ModelCard, use: Use) -> bool:
     Parameters
     ----------
     card : ModelCard
+        The net.
     use : {'any', 'commercial'}
         The template's ``licence``. ``commercial`` asks for a licence that clearly allows it:
         ``unclear`` is not enough.
@@ -165,7 +169,9 @@ def require_licence(card: ModelCard, use: Use) -> None:
     Parameters
     ----------
     card : ModelCard
+        The net.
     use : {'any', 'commercial'}
+        The template's ``licence``.
 
     Raises
     ------

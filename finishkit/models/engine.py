@@ -1,5 +1,6 @@
 """Run an upscaling net over chunks of frames: batched, tiled when memory asks for it."""
 
+import contextlib
 import ctypes
 import functools
 import math
@@ -65,6 +66,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     Parameters
     ----------
     error : BaseException
+        As raised by torch, NumPy or Python.
 
     Returns
     -------
@@ -90,7 +92,9 @@ def shrinking(
     attempt : callable of (batch, tile_px)
         Does the whole work; tile 0 means untiled.
     batch : int
+        Frames at once, to begin with.
     tile_px : int
+        Tile side, to begin with.
     side_px : int
         Longest side of the pictures: what "untiled" is halved from.
 
@@ -132,6 +136,7 @@ def psnr_db(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     Parameters
     ----------
     a, b : ndarray, same shape, dtype float32
+        Any shape.
 
     Returns
     -------
@@ -148,10 +153,8 @@ def _free_bytes(device: torch.device) -> int:
     free = psutil.virtual_memory().available
     # In a container the kernel's limit counts, not the machine's memory.
     limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
-    try:
+    with contextlib.suppress(OSError, ValueError):  # no such files, or the limit reads "max"
         free = min(free, int(limit.read_text()) - int(used.read_text()))
-    except (OSError, ValueError):  # no such files, or the limit reads "max"
-        pass
     return max(free, 0)
 
 
@@ -192,8 +195,11 @@ def precision_db(card: ModelCard, device: str, dtype: torch.dtype) -> float:
     Parameters
     ----------
     card : ModelCard
+        The net.
     device : str
+        ``cpu`` or ``cuda``.
     dtype : torch.dtype
+        The shorter format.
 
     Returns
     -------

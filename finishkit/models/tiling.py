@@ -1,5 +1,6 @@
 """One tiler for every net: pure, exact, never a pixel missing."""
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -35,7 +36,7 @@ def windows(length_px: int, tile_px: int, overlap_px: int) -> list[tuple[int, in
     edges = [round(i * length_px / count) for i in range(count + 1)]
     return [
         (min(max(a - overlap_px, 0), length_px - window_px), a, b)
-        for a, b in zip(edges[:-1], edges[1:], strict=True)
+        for a, b in itertools.pairwise(edges)
     ]
 
 
@@ -53,6 +54,7 @@ def tiled(
     fn : callable
         (n, h, w, c) to (n, scale h, scale w, c); called on windows of one size.
     pictures : ndarray, shape (n, h, w, c), dtype float32
+        Any number of channels.
     tile_px : int
         Side of a tile's core at the input's size; 0: the whole picture at once.
     overlap_px : int

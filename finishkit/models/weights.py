@@ -58,6 +58,7 @@ def find(card: ModelCard) -> Path:
     Parameters
     ----------
     card : ModelCard
+        Any net.
 
     Returns
     -------
@@ -102,6 +103,7 @@ def read_verified(path: Path, sha256: str) -> bytes:
     Parameters
     ----------
     path : Path
+        The file.
     sha256 : str
         Expected digest, hexadecimal.
 
@@ -137,6 +139,7 @@ def decode_ncnn(
     Parameters
     ----------
     content : bytes
+        The whole file.
     shapes : sequence of (str, sequence of int)
         Names and shapes of the net's parameters, in the order of its modules. Four dimensions
         mean a convolution's weights.
@@ -187,6 +190,7 @@ def tensors_sha256(tensors: Weights) -> str:
     Parameters
     ----------
     tensors : Mapping of str to ndarray, dtype float32
+        Named arrays; the order does not matter.
 
     Returns
     -------
@@ -306,6 +310,7 @@ def load(
     card : ModelCard
         One of the ``upscale`` nets.
     device : str or torch.device
+        Where the net shall live.
     dtype : torch.dtype, optional
         float32 by default.
 

@@ -7,7 +7,7 @@
 from finishkit.report.build import build_report
 from finishkit.report.model import Gate, Master, Report, ShotOutcome
 from finishkit.report.wording import summary_lines
-from finishkit.report.write import write_report
+from finishkit.report.write import load_report, write_report
 
 __all__ = [
     "Gate",
@@ -15,6 +15,7 @@ __all__ = [
     "Report",
     "ShotOutcome",
     "build_report",
+    "load_report",
     "summary_lines",
     "write_report",
 ]

@@ -55,6 +55,7 @@ def build_report(
     Parameters
     ----------
     episode : Episode
+        In cut order, with its cast.
     raw : Measurements
         Of the sources. Shots that could not be ingested are missing.
     verdict : Verdict
@@ -75,7 +76,9 @@ def build_report(
     max_identity_shift : float
         The template's bound on what the face stage may change.
     throughput_shots_per_h : float, optional
+        As measured while finishing.
     master : Master, optional
+        The joined file, once there is one.
     created : str
         The date to print.
 

@@ -1,5 +1,6 @@
 """What finishing did, in five figures, each measured the same way before and after."""
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 
@@ -35,6 +36,7 @@ def finishing_effects(
     raw, finished : Measurements
         Only shots measured in both count, so that a quarantined shot cannot look like a success.
     limits : Limits
+        Those of the verdict; flicker's is its target.
     max_identity_shift : float
         Bound on the change of a face, in units of the embedding.
 
@@ -112,6 +114,7 @@ def sharpness_spread_oct(shots: Iterable[ShotMeasurement]) -> float | None:
     Parameters
     ----------
     shots : iterable of ShotMeasurement
+        In any order.
 
     Returns
     -------
@@ -144,7 +147,7 @@ def scene_colour_jump_de(shots: Sequence[ShotMeasurement]) -> float | None:
         In Delta-E equivalents.
     """
     jumps = []
-    for a, b in zip(shots, shots[1:], strict=False):
+    for a, b in itertools.pairwise(shots):
         x = [a.values.get(axis) for axis in AXES]
         y = [b.values.get(axis) for axis in AXES]
         beside = b.order - a.order == 1
@@ -159,6 +162,7 @@ def identity_shift(pairs: Iterable[Pair]) -> float | None:
     Parameters
     ----------
     pairs : iterable of (ShotMeasurement, ShotMeasurement)
+        Each shot before and after.
 
     Returns
     -------

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from finishkit.measure import METRICS
-from finishkit.report.model import Effect, Regenerate, Report, ReportCut, ReportShot
+from finishkit.report.model import Effect, Identity, Regenerate, Report, ReportCut, ReportShot
 from finishkit.report.pictures import SEEN_JUMP, Pictures, Thumb, as_thumb, neighbour
 from finishkit.report.plots import scene_runs, strip_plots
 from finishkit.report.wording import (
@@ -19,6 +19,7 @@ from finishkit.report.wording import (
     headline,
     lede,
     meta_line,
+    plural,
     short_labels,
     title,
 )
@@ -81,6 +82,7 @@ class Take:
     label: str
     headline: str
     pictures: tuple[Shown, ...]
+    evidence: str
     others: tuple[str, ...]
 
 
@@ -127,7 +129,9 @@ def render_page(report: Report, pictures: Pictures) -> str:
     Parameters
     ----------
     report : Report
+        What is to be shown.
     pictures : Pictures
+        As read by :func:`finishkit.report.pictures.read_pictures`.
 
     Returns
     -------
@@ -152,7 +156,7 @@ def render_page(report: Report, pictures: Pictures) -> str:
             plots=strip_plots(report),
             cut_rows=[row for row in rows.values() if row.jump >= SEEN_JUMP],
             quiet_cuts=[row for row in rows.values() if row.jump < SEEN_JUMP],
-            cut_pairs=_cut_pairs(report, pictures, labels, rows),
+            cut_pairs=_cut_pairs(pictures, labels, rows),
             metrics=METRICS,
             flagged={
                 s.shot: {_SHOWN_AS.get(r.metric, r.metric) for r in s.reasons} for s in report.shots
@@ -280,8 +284,17 @@ def _take(report: Report, pictures: Pictures, order: Regenerate, labels: Mapping
         label=label,
         headline=headline(order, shot),
         pictures=tuple(shown),
+        evidence=" ".join(_evidence(who) for who in shot.identities if who.n_faces),
         others=tuple(r.text for r in shot.reasons if r.text not in order.why),
     )
+
+
+def _evidence(who: Identity) -> str:
+    faces = plural(who.n_faces, "face")
+    if not who.nearest_other or who.other_dist is None:
+        return f"{who.character}: judged on {faces}."
+    other = f"{who.nearest_other} ({who.other_dist:.2f})"
+    return f"{who.character}: judged on {faces}; the nearest other character is {other}."
 
 
 def _cut_rows(report: Report, labels: Mapping[str, str]) -> dict[tuple[str, str], CutRow]:
@@ -304,7 +317,6 @@ def _cut_rows(report: Report, labels: Mapping[str, str]) -> dict[tuple[str, str]
 
 
 def _cut_pairs(
-    report: Report,
     pictures: Pictures,
     labels: Mapping[str, str],
     rows: Mapping[tuple[str, str], CutRow],

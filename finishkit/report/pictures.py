@@ -2,8 +2,10 @@
 
 import base64
 import io
+import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +16,8 @@ from PIL import Image, ImageDraw
 
 from finishkit.errors import FinishError
 from finishkit.frames import read_frames
-from finishkit.report.model import Report, ReportShot
+from finishkit.report.model import Picture, Report, ReportShot
+from finishkit.shots import ShotId
 
 THUMB_PX = 150
 """Short side of a thumbnail: twice what the page shows, for fine screens."""
@@ -105,7 +108,9 @@ def shrink(picture: Image8, short_px: int) -> Image8:
     Parameters
     ----------
     picture : ndarray, shape (h, w, 3), dtype uint8
+        R'G'B'.
     short_px : int
+        Wanted short side.
 
     Returns
     -------
@@ -129,6 +134,7 @@ def boxed(picture: Image8, box: Sequence[float], native_width_px: int) -> Image8
     box : sequence of float
         Left, top, right, bottom in pixels of the frame before it was reduced; may reach over.
     native_width_px : int
+        Width of the frame before it was reduced.
 
     Returns
     -------
@@ -155,7 +161,9 @@ def worst_cuts(report: Report, count: int = WORST_CUTS) -> tuple[tuple[str, str]
     Parameters
     ----------
     report : Report
+        Finished cuts count where there are any.
     count : int
+        At most so many.
 
     Returns
     -------
@@ -172,7 +180,11 @@ def neighbour(report: Report, shot: str, character: str) -> str | None:
     Parameters
     ----------
     report : Report
-    shot, character : str
+        The episode.
+    shot : str
+        The shot to compare with.
+    character : str
+        Who is looked for.
 
     Returns
     -------
@@ -197,8 +209,8 @@ def neighbour(report: Report, shot: str, character: str) -> str | None:
 def read_pictures(
     report: Report,
     *,
-    sources: Mapping[str, Path],
-    finished_files: Mapping[str, Path],
+    sources: Mapping[ShotId, Path],
+    finished_files: Mapping[ShotId, Path],
     references: Mapping[str, Sequence[Path]],
     progress: Progress | None = None,
 ) -> Pictures:
@@ -207,9 +219,11 @@ def read_pictures(
     Parameters
     ----------
     report : Report
+        Says which frames are wanted.
     sources, finished_files : Mapping of shot to Path
         A shot that was never measured is not opened: it may be what it was quarantined for.
     references : Mapping of character to sequence of Path
+        Still pictures; those that cannot be read are left out.
     progress : callable, optional
         Called with (shots done, shots in all, shot), first with 0 done.
 
@@ -219,44 +233,33 @@ def read_pictures(
     """
     cuts = worst_cuts(report)
     shown = _faces_shown(report)
-    before: dict[str, Image8] = {}
-    after: dict[str, Image8] = {}
-    faces: dict[tuple[str, str], Image8] = {}
-    ends: dict[str, tuple[Image8 | None, Image8 | None]] = {}
     jobs = [s for s in report.shots if s.picture]
+
+    def one(shot: ReportShot) -> _ShotPictures:
+        name = ShotId(shot.shot)
+        return _shot_pictures(
+            shot,
+            source=sources.get(name),
+            finished=finished_files.get(name) if shot.finished_picture else None,
+            faces={who: index for (owner, who), index in shown.items() if owner == shot.shot},
+            at_cut=any(shot.shot in pair for pair in cuts),
+        )
+
+    read: dict[str, _ShotPictures] = {}
     if progress:
         progress(0, len(jobs), "")
-    for done, shot in enumerate(jobs, start=1):
-        wanted = {name: index for (owner, name), index in shown.items() if owner == shot.shot}
-        at_cut = any(shot.shot in pair for pair in cuts)
-        finished = finished_files.get(shot.shot)
-        if shot.shot in sources and shot.picture:
-            frames = _read(
-                sources[shot.shot],
-                shot.picture.frame_count,
-                wanted=tuple(wanted.values()),
-                ends=at_cut and not finished,
-            )
-            if frames.middle is not None:
-                before[shot.shot] = shrink(frames.middle, THUMB_PX)
-            for name, index in wanted.items():
-                picture = frames.at.get(index)
-                if picture is not None:
-                    faces[shot.shot, name] = _with_face(shot, name, picture)
-            ends[shot.shot] = frames.ends
-        if finished and shot.finished_picture:
-            frames = _read(finished, shot.finished_picture.frame_count, wanted=(), ends=at_cut)
-            if frames.middle is not None:
-                after[shot.shot] = shrink(frames.middle, THUMB_PX)
-            ends[shot.shot] = frames.ends
-        if progress:
-            progress(done, len(jobs), shot.shot)
-    nothing = (None, None)
+    # Decoding leaves Python's lock: files side by side, each in one thread.
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        for done, (shot, pictures) in enumerate(zip(jobs, pool.map(one, jobs), strict=True), 1):
+            read[shot.shot] = pictures
+            if progress:
+                progress(done, len(jobs), shot.shot)
+    nothing = _ShotPictures()
     return Pictures(
-        before=before,
-        after=after,
-        faces=faces,
-        cuts={(a, b): (ends.get(a, nothing)[1], ends.get(b, nothing)[0]) for a, b in cuts},
+        before={name: p.before for name, p in read.items() if p.before is not None},
+        after={name: p.after for name, p in read.items() if p.after is not None},
+        faces={(name, who): f for name, p in read.items() for who, f in p.faces.items()},
+        cuts={(a, b): (read.get(a, nothing).last, read.get(b, nothing).first) for a, b in cuts},
         references={
             name: tuple(p for path in paths if (p := _still(path)) is not None)
             for name, paths in references.items()
@@ -285,32 +288,64 @@ def _with_face(shot: ReportShot, character: str, picture: Image8) -> Image8:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Read:
-    middle: Image8 | None = None
-    ends: tuple[Image8 | None, Image8 | None] = (None, None)
-    at: Mapping[int, Image8] = field(default_factory=dict)
+class _ShotPictures:
+    before: Image8 | None = None
+    after: Image8 | None = None
+    first: Image8 | None = None
+    last: Image8 | None = None
+    faces: Mapping[str, Image8] = field(default_factory=dict)
 
 
-def _read(path: Path, count: int, *, wanted: Sequence[int], ends: bool) -> _Read:
-    middle, last = max(0, count // 2), max(0, count - 1)
-    indices = sorted({middle, *wanted, *((0, last) if ends else ())})
-    short = LARGE_PX if wanted else THUMB_PX
+def _shot_pictures(
+    shot: ReportShot,
+    *,
+    source: Path | None,
+    finished: Path | None,
+    faces: Mapping[str, int],
+    at_cut: bool,
+) -> _ShotPictures:
+    raw, done = shot.picture, shot.finished_picture
+    ends_of_source = at_cut and not (finished and done)
+    before: Mapping[int, Image8] = {}
+    after: Mapping[int, Image8] = {}
+    if source and raw:
+        wanted = {_middle(raw), *faces.values(), *(_ends(raw) if ends_of_source else ())}
+        before = _read(source, wanted, LARGE_PX if faces else THUMB_PX)
+    if finished and done:
+        after = _read(finished, {_middle(done), *(_ends(done) if at_cut else ())}, THUMB_PX)
+    at_ends, clip = (before, raw) if ends_of_source else (after, done)
+    first, last = _ends(clip) if at_cut and clip else (-1, -1)
+    return _ShotPictures(
+        before=_small(before.get(_middle(raw))) if raw else None,
+        after=_small(after.get(_middle(done))) if done else None,
+        first=_small(at_ends.get(first)),
+        last=_small(at_ends.get(last)),
+        faces={
+            who: _with_face(shot, who, picture)
+            for who, index in faces.items()
+            if (picture := before.get(index)) is not None
+        },
+    )
+
+
+def _middle(clip: Picture) -> int:
+    return clip.frame_count // 2
+
+
+def _ends(clip: Picture) -> tuple[int, int]:
+    return 0, max(0, clip.frame_count - 1)
+
+
+def _read(path: Path, wanted: Iterable[int], short_px: int) -> Mapping[int, Image8]:
+    indices = sorted(set(wanted))
     try:
-        chunks = read_frames(path, dtype="uint8", indices=indices, short_side_px=short)
+        chunks = read_frames(path, dtype="uint8", indices=indices, short_side_px=short_px)
         pictures = [picture for chunk in chunks for picture in chunk.data]
     except FinishError:
         # The report is written whatever became of the files; the page says "no picture".
-        return _Read()
+        return {}
     # Frames come in order, so a clip shorter than it was measured lacks only the last ones.
-    at = dict(zip(indices, pictures, strict=False))
-    if not ends:
-        return _Read(middle=at.get(middle), at=at)
-    first, final = at.get(0), at.get(last, pictures[-1] if pictures else None)
-    return _Read(
-        middle=at.get(middle),
-        ends=(_small(first), _small(final)),
-        at=at,
-    )
+    return dict(zip(indices, pictures, strict=False))
 
 
 def _small(picture: Image8 | None) -> Image8 | None:

@@ -107,6 +107,7 @@ def strip_plots(report: Report) -> tuple[Plot, ...]:
     Parameters
     ----------
     report : Report
+        What is to be shown.
 
     Returns
     -------

@@ -34,7 +34,9 @@ def contact_sheet(report: Report, pictures: Pictures) -> bytes:
     Parameters
     ----------
     report : Report
+        Names and verdicts.
     pictures : Pictures
+        As read by :func:`finishkit.report.pictures.read_pictures`.
 
     Returns
     -------

@@ -19,6 +19,7 @@ def neutral(text: str) -> str:
     Parameters
     ----------
     text : str
+        As it came from a file.
 
     Returns
     -------
@@ -57,6 +58,7 @@ def shots_csv(report: Report) -> bytes:
     Parameters
     ----------
     report : Report
+        What is to be shown.
 
     Returns
     -------
@@ -116,6 +118,7 @@ def cuts_csv(report: Report) -> bytes:
     Parameters
     ----------
     report : Report
+        What is to be shown.
 
     Returns
     -------
@@ -142,6 +145,7 @@ def regenerate_csv(report: Report) -> bytes:
     Parameters
     ----------
     report : Report
+        What is to be shown.
 
     Returns
     -------

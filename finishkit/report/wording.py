@@ -1,6 +1,5 @@
 """The words of the report: for the page, and for the terminal."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -43,16 +42,24 @@ def short_labels(shots: Sequence[str]) -> dict[str, str]:
     Parameters
     ----------
     shots : sequence of str
+        In any order, all different.
 
     Returns
     -------
     labels : dict of str to str
         ``s01e01_shot_014`` becomes ``014``; numbers are never cut in two.
     """
-    prefix = os.path.commonprefix(list(shots)) if len(shots) > 1 else ""
+    prefix = _shared_start(shots) if len(shots) > 1 else ""
     prefix = prefix.rstrip("0123456789")
     labels = {s: s[len(prefix) :] for s in shots}
     return labels if all(labels.values()) else {s: s for s in shots}
+
+
+def _shared_start(names: Sequence[str]) -> str:
+    # Between the first and the last in order lies every other: what these two share, all do.
+    first, last = min(names), max(names)
+    same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), None)
+    return first[:same]
 
 
 def plural(count: int, noun: str) -> str:
@@ -221,6 +228,7 @@ def summary_lines(report: Report) -> str:
     Parameters
     ----------
     report : Report
+        What is to be shown.
 
     Returns
     -------

@@ -1,8 +1,12 @@
 """The files of a report, each complete or not there."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 
+from pydantic import ValidationError
+
+from finishkit.errors import FinishError
 from finishkit.report.model import Report
 from finishkit.report.page import render_page
 from finishkit.report.pictures import Progress, read_pictures
@@ -29,6 +33,7 @@ def write_report(
     Parameters
     ----------
     report : Report
+        From :func:`finishkit.report.build.build_report`. Without a date it gets today's.
     folder : str or Path
         Made when it is missing.
     sources : Mapping of ShotId to Path
@@ -56,6 +61,8 @@ def write_report(
     measured are not opened at all.
     """
     target = Path(folder)
+    today = date.today()
+    report = report if report.created else report.replace(created=f"{today:%d %b %Y}".lstrip("0"))
     # The words first: should reading pictures be cut short, the numbers are already there.
     write_bytes(target / "report.json", (report.model_dump_json(indent=1) + "\n").encode())
     write_bytes(target / "shots.csv", shots_csv(report))
@@ -72,3 +79,39 @@ def write_report(
     page = target / "report.html"
     write_bytes(page, render_page(report, pictures).encode("utf-8"))
     return page
+
+
+def load_report(path: str | Path) -> Report:
+    """Read a ``report.json``.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    report : Report
+
+    Raises
+    ------
+    FinishError
+        ``no_report`` or ``bad_report``.
+    """
+    source = Path(path)
+    try:
+        data = source.read_bytes()
+    except OSError as error:
+        raise FinishError(
+            f"{source} cannot be read: {error.strerror}. Make it with: finishkit measure EPISODE",
+            "no_report",
+        ) from error
+    try:
+        return Report.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise FinishError(
+            f"{source} is no report of this finishkit: {where}: {first['msg']}. Make it again.",
+            "bad_report",
+        ) from error

@@ -315,7 +315,7 @@ def _relit(
     out = np.minimum(out, np.float32(SHOULDER)) + over / (1 + bend * over)
     clipped = np.clip((picture - np.float32(CLIPPED)) / np.float32(1 - CLIPPED), 0, 1)
     out += np.where(factor < 1, (1 - out) * clipped, 0)
-    return np.clip(out, 0, 1)
+    return np.clip(out, 0, 1).astype(np.float32)
 
 
 class DeflickerStage:

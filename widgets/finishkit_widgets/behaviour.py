@@ -3,6 +3,7 @@
 import difflib
 import functools
 import html
+import inspect
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -31,9 +32,12 @@ def refuse_unknown(widget: type[traitlets.HasTraits], given: Iterable[str]) -> N
     TypeError
         Naming the keyword, and the closest one that exists.
     """
-    public = sorted(n for n in widget.class_trait_names() if not n.startswith("_"))
+    named = [n for n in inspect.signature(widget).parameters if n not in ("args", "keywords")]
+    own = [n for n in widget.class_own_traits() if not n.startswith("_")]
+    public = sorted({*named, *own})
+    everything = {*public, *widget.class_trait_names()}
     for name in given:
-        if name in public:
+        if name in everything:
             continue
         close = difflib.get_close_matches(name, public, n=1)
         hint = f"Did you mean {close[0]!r}?" if close else f"It takes: {', '.join(public)}."

@@ -7,8 +7,9 @@ from typing import Any
 
 import ipywidgets
 import traitlets
-from ipympl.backend_nbagg import Canvas, FigureManager
+from ipympl.backend_nbagg import Canvas
 from matplotlib.backend_bases import KeyEvent, MouseEvent
+from matplotlib.backends.backend_webagg_core import FigureManagerWebAgg
 from matplotlib.figure import Figure
 
 from finishkit.measure import METRICS, Measurements, Metric
@@ -145,7 +146,11 @@ class DriftPlot(WellBehaved, ipywidgets.VBox):
         self.limits = limits or Limits()
         self.figure = Figure(figsize=_SIZE_IN, dpi=_DPI, layout="constrained")
         self.canvas = Canvas(self.figure)
-        FigureManager(self.canvas, 0)
+        # Without pyplot and without ipympl's tool bar, whose constructor warns (0.10) and which
+        # would cover the axis; nothing here needs more than a click.
+        manager = FigureManagerWebAgg(self.canvas, 0)
+        manager.add_web_socket(self.canvas)
+        self.canvas.mpl_disconnect(manager.key_press_handler_id)
         self.canvas.header_visible = False
         self.canvas.footer_visible = False
         self.canvas.toolbar_visible = False

@@ -249,7 +249,7 @@ class Tuner(WellBehaved, ipywidgets.VBox):
             layout=ipywidgets.Layout(flex="1 1 380px", min_width="300px"),
         )
         both = ipywidgets.HBox(
-            [picture, controls], layout=ipywidgets.Layout(flex_flow="row wrap", gap="16px")
+            [picture, controls], layout=ipywidgets.Layout(flex_flow="row wrap", grid_gap="16px")
         )
         style = ipywidgets.HTML(f"<style>{badge_css()}</style>")
         style.layout.display = "none"

@@ -1,0 +1,114 @@
+"""Every shot against its scene, its cast and its neighbours."""
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+
+from finishkit.measure import Measurements, ShotMeasurement
+from finishkit.measure.colour import AXES
+from finishkit.verdict.reasons import (
+    beyond_reach,
+    cadence_reasons,
+    colour_reasons,
+    identity_reasons,
+    noise_reasons,
+    sharpness_reasons,
+    temporal_reasons,
+)
+from finishkit.verdict.scales import Residuals, log_eff
+from finishkit.verdict.score import cut_between, episode_score
+from finishkit.verdict.values import Action, Cut, Limits, ShotVerdict, Verdict
+
+
+def judge(
+    measurements: Measurements,
+    limits: Limits | None = None,
+    *,
+    baseline: Measurements | None = None,
+) -> Verdict:
+    """Judge every shot against its scene, its cast and its neighbours.
+
+    Parameters
+    ----------
+    measurements : Measurements
+        Of the whole episode: a shot is judged by its neighbours.
+    limits : Limits, optional
+        The published ones by default.
+    baseline : Measurements, optional
+        The same episode before finishing. The score's targets are taken from it and stay
+        frozen, so that blurring or draining everything can only lose.
+
+    Returns
+    -------
+    verdict : Verdict
+    """
+    limits = limits or Limits()
+    shots = sorted(measurements.shots, key=lambda s: s.order)
+    hooks = _hooks(shots, limits)
+    frame = Residuals(shots)
+    cuts = tuple(cut_between(a, b) for a, b in itertools.pairwise(shots))
+    judged = tuple(_judge_shot(s, frame, limits, s.shot in hooks, cuts) for s in shots)
+    return Verdict(
+        shots=judged,
+        cuts=cuts,
+        hero=_hero(shots, judged),
+        score=episode_score(shots, cuts, baseline or measurements),
+    )
+
+
+def _hooks(shots: Sequence[ShotMeasurement], limits: Limits) -> frozenset[str]:
+    start, names = 0.0, []
+    for index, shot in enumerate(shots):
+        if start < limits.hook_s or index < 2:
+            names.append(shot.shot)
+        start += shot.duration_s
+    return frozenset(names)
+
+
+def _judge_shot(
+    shot: ShotMeasurement, frame: Residuals, limits: Limits, hook: bool, cuts: Sequence[Cut]
+) -> ShotVerdict:
+    tight = limits.hook_factor if hook else 1.0
+    z = {name: v for name in frame.residual if (v := frame.z(name, shot.shot)) is not None}
+    fixes = [
+        *sharpness_reasons(shot, frame, limits, tight),
+        *colour_reasons(shot, frame, limits, tight),
+        *temporal_reasons(shot, limits, tight),
+        *noise_reasons(shot, frame, limits, tight),
+    ]
+    regenerate, check, unknown = identity_reasons(shot, frame.shots, limits, hook)
+    regenerate += cadence_reasons(shot)
+    check += [r for r in fixes if r.metric in AXES and beyond_reach(r)]
+    action: Action = (
+        "regenerate" if regenerate else "check" if check or unknown else "fix" if fixes else "ok"
+    )
+    reasons = (*regenerate, *(r for r in check if r not in fixes), *fixes)
+    beside = [c.jump for c in cuts if shot.shot in (c.from_shot, c.to_shot)]
+    return ShotVerdict(
+        shot=shot.shot,
+        order=shot.order,
+        scene=shot.scene,
+        hook=hook,
+        action=action,
+        outlier=len(beside) == 2 and min(beside) > 0.5,
+        reasons=reasons,
+        unknown=(*unknown, *shot.unknown),
+        z={k: round(v, 3) for k, v in z.items()},
+    )
+
+
+def _hero(shots: Sequence[ShotMeasurement], judged: Sequence[ShotVerdict]) -> str:
+    """Return the medoid, not the sharpest: the shot the others resemble most."""
+    median_eff = np.median([v for s in shots if (v := log_eff(s)) is not None] or [0.0])
+    faces = any(i.id_dist is not None for s in shots for i in s.identities)
+
+    def cost(pair: tuple[ShotMeasurement, ShotVerdict]) -> tuple[int, float, float]:
+        shot, verdict = pair
+        clean = verdict.action == "ok" and not verdict.unknown
+        face = not faces or any(i.id_dist is not None for i in shot.identities)
+        far = sum((z / 3.5) ** 2 for z in verdict.z.values())
+        soft = max(0.0, float(median_eff) - (log_eff(shot) or float(median_eff)))
+        return (2 - clean - face, far + 0.5 * soft / 0.3, -shot.duration_s)
+
+    return min(zip(shots, judged, strict=True), key=cost)[0].shot if shots else ""
