@@ -80,10 +80,14 @@ class Progress:
     def counter(self, stage: str) -> Callable[[int, int, str], None]:
         """Return a plain ``(done, total, shot)`` callback that reports under one stage's name."""
 
+        begun = False
+
         def count(done: int, total: int, shot: str) -> None:
-            if done == 0:
+            nonlocal begun
+            if not begun:
+                begun = True
                 self("stage", stage=stage, total=total)
-            else:
+            if done:
                 self("shot", stage=stage, shot=shot, done=done, total=total)
 
         return count

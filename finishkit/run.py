@@ -288,12 +288,11 @@ def _write(
     finished: Mapping[ShotId, Path],
     say: Progress,
 ) -> None:
-    say("stage", stage="report", total=1)
     write_report(
         report,
         folder,
         sources={s.id: s.path for s in episode},
         finished_files=finished,
         references={c.name: c.reference_images for c in episode.characters},
+        progress=say.counter("report"),
     )
-    say("shot", stage="report", done=1, total=1)

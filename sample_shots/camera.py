@@ -84,6 +84,8 @@ class Take:
         First frame of a blink; outside the shot: none.
     trim : (float, float, float)
         Gains on linear light that this shot needs to sit with its scene.
+    vivid : float
+        Saturation that it needs.
     lens_px : float
         Sigma of a blur that brings a crisper picture to the scene's sharpness.
     """
@@ -95,6 +97,7 @@ class Take:
     look: Look | None = None
     blink_frame: int = -10
     trim: tuple[float, float, float] = (1, 1, 1)
+    vivid: float = 1.0
     lens_px: float = 0.0
 
 
@@ -230,7 +233,7 @@ def _graded(picture: Picture, take: Take) -> Picture:
     contrast = (np.maximum(luminance, 1e-4) / light.pivot) ** (light.contrast - 1)
     graded = graded * contrast[..., None]
     grey = (luminance * contrast)[..., None]
-    graded = grey + (graded - grey) * light.saturation
+    graded = grey + (graded - grey) * light.saturation * take.vivid
     # A shoulder: highlights roll off below white, so that a planted gain moves them too.
     over = np.maximum(graded - KNEE, 0)
     roll = WHITE - KNEE

@@ -84,6 +84,7 @@ def _shot(
     look: Look | None = None,
     blink_frame: int = -10,
     trim: tuple[float, float, float] = (1, 1, 1),
+    vivid: float = 1.0,
     lens_px: float = 0.0,
     fault: Fault | None = None,
 ) -> ShotPlan:
@@ -95,6 +96,7 @@ def _shot(
         look=look or CAST.get(who),
         blink_frame=blink_frame,
         trim=trim,
+        vivid=vivid,
         lens_px=lens_px,
     )
     return ShotPlan(
@@ -142,7 +144,7 @@ SHOTS = (
         6, "pad", "rocket", NIGHT,
         Move(zoom=(0.62, 0.66), face_x=(0.5, 0.48), face_y=(0.50, 0.47), sway_px=1.2),
         "wide, the rocket on its pad after sunset, floodlights, slow push in, 9:16",
-        trim=(0.68, 0.66, 0.84), lens_px=0.58,
+        trim=(0.68, 0.66, 0.84), vivid=1.2, lens_px=0.58,
     ),
     _shot(
         7, "pad", "pad", NIGHT,

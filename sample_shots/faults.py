@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sample_shots.people import from_linear, rgb, to_linear
+from sample_shots.people import Picture, from_linear, rgb, to_linear
 
 Kind = Literal["soft", "white_balance", "exposure", "flicker", "repeated_frames", "identity"]
 
@@ -44,7 +44,7 @@ def is_copy(fault: Fault, i: int) -> bool:
     return i % int(fault.amount) == int(fault.amount) - 1
 
 
-def plant(frames: NDArray[np.float32], fault: Fault) -> NDArray[np.float32]:
+def plant(frames: Picture, fault: Fault) -> Picture:
     """Return a shot with a fault.
 
     Parameters

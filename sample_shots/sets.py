@@ -48,9 +48,10 @@ def _box(
 def _quarters() -> Picture:
     """Draw crew quarters on a sunny morning: a brick wall, a window, a shelf, a plant."""
     x, y = _grid()
-    brick = cv2.resize(load("brick.png")[..., 0], (WIDTH_PX, HEIGHT_PX)) / 0.45
-    plate = rgb((0.27, 0.150, 0.085)) * (0.30 + 0.70 * brick[..., None])
-    plate *= (0.45 + 1.1 * np.exp(-((x - 60) ** 2 + (y - 230) ** 2) / 200**2))[..., None]
+    brick = cv2.resize(load("brick.png")[..., 0], (WIDTH_PX, HEIGHT_PX))
+    plate: Picture = np.zeros((HEIGHT_PX, WIDTH_PX, 3), np.float32)
+    plate[:] = (0.30 + 1.55 * brick[..., None]) * rgb((0.27, 0.150, 0.085))
+    plate = plate * (0.45 + 1.1 * np.exp(-((x - 60) ** 2 + (y - 230) ** 2) / 200**2))[..., None]
     # The sun through the window, thrown on the wall.
     patch = np.zeros_like(x)
     for row in range(2):
@@ -63,7 +64,7 @@ def _quarters() -> Picture:
                 (left - 7, top + 90),
             ]
             cv2.fillConvexPoly(patch, np.array(corners, np.int32), 1.0)
-    plate += cv2.GaussianBlur(patch, (0, 0), 3)[..., None] * rgb((0.55, 0.36, 0.17))
+    plate = plate + cv2.GaussianBlur(patch, (0, 0), 3)[..., None] * rgb((0.55, 0.36, 0.17))
     _box(plate, 14, 40, 178, 395, (0.36, 0.30, 0.22))
     for x0, x1 in ((26, 92), (100, 166)):
         for y0, y1 in ((52, 160), (168, 268), (276, 383)):

@@ -25,7 +25,11 @@ def texture(seed: int, height: int, width: int) -> np.ndarray:
 
 
 def panning(
-    seed: int = 0, count: int = 12, height: int = HEIGHT_PX, width: int = WIDTH_PX, step: float = 1.5
+    seed: int = 0,
+    count: int = 12,
+    height: int = HEIGHT_PX,
+    width: int = WIDTH_PX,
+    step: float = 1.5,
 ) -> np.ndarray:
     """Return a smooth pan over a texture: (count, height, width, 3) float32."""
     big = texture(seed, height + 40, width + 40 + int(step * count))

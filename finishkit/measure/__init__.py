@@ -7,14 +7,13 @@ one line in :mod:`~finishkit.measure.observe` and one row of :data:`METRICS`.
 """
 
 from finishkit.measure.episode import measure, measure_shot
+from finishkit.measure.metrics import METRICS, Metric
 from finishkit.measure.observe import observe, sample_frames
 from finishkit.measure.values import (
-    METRICS,
     CastPair,
     CharacterIdentity,
     FaceSample,
     Measurements,
-    Metric,
     Observation,
     ShotMeasurement,
 )

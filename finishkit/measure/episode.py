@@ -19,8 +19,9 @@ from finishkit.errors import FinishError
 from finishkit.frames import Matrix
 from finishkit.measure.cast import Cast, identify, separability, settle_cast
 from finishkit.measure.identity import FaceBackend, load_backend, reference_embedding
+from finishkit.measure.metrics import METRICS
 from finishkit.measure.observe import ALL, FACE, VERSION, observe
-from finishkit.measure.values import METRICS, Measurements, Observation, ShotMeasurement
+from finishkit.measure.values import Measurements, Observation, ShotMeasurement
 from finishkit.shots import Character, Episode, Shot, ShotId
 from finishkit.store import digest, sha256_file, write_bytes
 from finishkit.values import Value

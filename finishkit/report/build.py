@@ -19,6 +19,7 @@ from finishkit.report.model import (
     ShotOutcome,
     State,
     Template,
+    legible,
 )
 from finishkit.shots import Episode, Shot
 from finishkit.verdict import Action, Limits, Reason, ShotVerdict, Verdict
@@ -311,7 +312,9 @@ def _regenerate(episode: Episode, shot: ReportShot) -> Regenerate:
     # A face that may be wrong beside one that is: both must be right in the new take.
     wrong = tuple(dict.fromkeys(r.reference for r in grounds if r.reference))
     who = wrong or shot.characters
-    images = [path for name in who for path in episode.character(name).reference_images]
+    # Names in findings have been made legible; those of the cast are compared the same way.
+    cast = {legible(c.name): c.reference_images for c in episode.characters}
+    images = [path for name in who for path in cast.get(name, ())]
     return Regenerate(
         shot=shot.shot,
         characters=who,

@@ -57,6 +57,8 @@ class Card:
         Its name where it begins, otherwise empty.
     scene_index : int
         Scenes are told apart by taking turns.
+    scene_alone : bool
+        True for a scene of one shot, whose name must not run on over the next.
     jump, jump_raw : float or None
         Across the cut before this shot, as it stands and as it was.
     """
@@ -66,6 +68,7 @@ class Card:
     kind: str
     scene: str
     scene_index: int
+    scene_alone: bool
     before: Shown
     after: Shown | None
     jump: float | None
@@ -226,6 +229,7 @@ def _cards(report: Report, pictures: Pictures, labels: Mapping[str, str]) -> lis
                     kind=badge(shot),
                     scene=scene if shot is report.shots[start] else "",
                     scene_index=index,
+                    scene_alone=length == 1,
                     before=_shown(pictures.before.get(shot.shot), f"Shot {label}, before"),
                     after=None if after is None else _shown(after, f"Shot {label}, finished"),
                     jump=cut.jump if cut else None,

@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 
 from finishkit.errors import FinishError
 from finishkit.frames import read_frames
-from finishkit.report.model import Picture, Report, ReportShot
+from finishkit.report.model import Picture, Report, ReportShot, legible
 from finishkit.shots import ShotId
 
 THUMB_PX = 150
@@ -261,7 +261,7 @@ def read_pictures(
         faces={(name, who): f for name, p in read.items() for who, f in p.faces.items()},
         cuts={(a, b): (read.get(a, nothing).last, read.get(b, nothing).first) for a, b in cuts},
         references={
-            name: tuple(p for path in paths if (p := _still(path)) is not None)
+            legible(name): tuple(p for path in paths if (p := _still(path)) is not None)
             for name, paths in references.items()
         },
     )

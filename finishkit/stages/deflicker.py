@@ -32,6 +32,7 @@ MAX_GAIN: Final = 0.35
 MAX_LOCAL_GAIN: Final = 0.12
 SHOULDER: Final = 0.88
 CLIPPED: Final = 0.97
+_STRIP_ROWS: Final = 32
 _USABLE: Final = (0.05, 0.96)
 
 
@@ -295,27 +296,33 @@ def _relit(
     if not gain.any() and (tiles is None or not tiles.any()):
         return picture
     height, width = picture.shape[:2]
-    if tiles is None:
-        factor = np.exp(gain).astype(np.float32)
-        out = picture * factor
-    else:
-        smooth = cv2.resize(
-            cv2.GaussianBlur(tiles.astype(np.float32), (3, 3), 0.7),
-            (width, height),
-            interpolation=cv2.INTER_LINEAR,
+    local = None
+    if tiles is not None:
+        local = cv2.resize(
+            np.exp(tiles).astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR
         )
-        factor = np.exp(smooth[..., None] + gain.astype(np.float32))
-        out = picture * factor
-    # Brightened: what would pass white runs into it. Darkened: what was cut off at white stays
-    # white, or the highlights of bright frames would turn into flat grey.
-    room = np.float32(1 - SHOULDER)
-    span = factor - np.float32(SHOULDER)
-    over = np.maximum(out - np.float32(SHOULDER), 0)
-    bend = 1 / room - 1 / np.maximum(span, room)
-    out = np.minimum(out, np.float32(SHOULDER)) + over / (1 + bend * over)
-    clipped = np.clip((picture - np.float32(CLIPPED)) / np.float32(1 - CLIPPED), 0, 1)
-    out += np.where(factor < 1, (1 - out) * clipped, 0)
-    return np.clip(out, 0, 1).astype(np.float32)
+    out = np.empty_like(picture)
+    whole = np.exp(gain).astype(np.float32)
+    for top in range(0, height, _STRIP_ROWS):
+        rows = slice(top, top + _STRIP_ROWS)
+        factor = whole if local is None else local[rows, :, None] * whole
+        out[rows] = _gained(picture[rows], np.asarray(factor, np.float32))
+    return out
+
+
+def _gained(part: NDArray[np.float32], factor: NDArray[np.float32]) -> NDArray[np.float32]:
+    knee = np.float32(SHOULDER)
+    out = part * factor
+    # Brightened: what would pass white runs into it.
+    if factor.max() > 1 and out.max() > knee:
+        room, over = 1 - knee, np.maximum(out - knee, 0)
+        bend = 1 / room - 1 / np.maximum(factor - knee, room)
+        out = np.minimum(out, knee) + over / (1 + bend * over)
+    # Darkened: what was cut off at white stays white, or it would turn into flat grey.
+    if factor.min() < 1 and part.max() > CLIPPED:
+        clipped = np.clip((part - np.float32(CLIPPED)) / np.float32(1 - CLIPPED), 0, 1)
+        out += np.where(factor < 1, (1 - out) * clipped, 0)
+    return np.clip(out, 0, 1).astype(np.float32, copy=False)
 
 
 class DeflickerStage:

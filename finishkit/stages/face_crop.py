@@ -169,7 +169,7 @@ def definition(crop: Picture, enlarge: Net) -> Picture:
     way = cv2.INTER_AREA if big.shape[0] >= side_px else cv2.INTER_LANCZOS4
     after = _fine(cv2.resize(big, (side_px, side_px), interpolation=way), side_px)
     before = _fine(crop, side_px)
-    around = 0.5 * BAND * side_px
+    around = BAND * side_px
     energy_before = cv2.GaussianBlur(before * before, (0, 0), around)
     energy_after = cv2.GaussianBlur(after * after, (0, 0), around)
     floor = np.float32(1e-5)  # (0.8 of 255)^2: below it there is nothing to see

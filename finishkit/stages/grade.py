@@ -7,7 +7,7 @@ frames: nothing here can flicker.
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -28,7 +28,7 @@ CONTENT_DE: Final = (3.8, 5.7, 5.2, 3.7, 2.7)
 DEAD_DE: Final = 1.0
 """Gaps below this are never corrected, however tight the scene."""
 
-FAR: Final = (1.25, 2.0)
+FAR: Final = (1.25, 1.6)
 """Gaps beyond the bound of their axis are followed less and less between these multiples of it:
 what is that far off was lit otherwise, and half a correction would only grey it."""
 
@@ -53,8 +53,8 @@ class Match:
         all five axes.
     """
 
-    trim: Trim = Trim()
-    knees: Knees = Knees()
+    trim: Trim = field(default_factory=Trim)
+    knees: Knees = field(default_factory=Knees)
     before_de: float = 0.0
     residual_de: float = 0.0
 
@@ -100,6 +100,9 @@ def solve_match(
     scale = np.array(CONTENT_DE) if content_de is None else content_de
     bounds = _bounds(settings) * _WEIGHTS
     trust = np.interp(np.abs(gap) / np.maximum(bounds, 1e-9), FAR, (1, 0))
+    # Contrast and chroma read lower in the dark: they mean as little as the exposure does.
+    trust[3:] *= trust[2]
+    bounds = bounds * trust
     unmoved = Match(before_de=before, residual_de=before)
     if not np.isfinite(gap).all() or (np.abs(gap) * trust < DEAD_DE).all():
         return unmoved
@@ -153,6 +156,9 @@ def _plausible(
         part, ridge = design[:, some], small[np.ix_(some, some)]
         moves = np.linalg.solve(part.T @ part + ridge, part.T @ wanted)
         moves = np.clip(moves, -(bounds / scale)[some], (bounds / scale)[some])
+        # No axis is driven away from its own target to please the others.
+        if (moves * gap[some] < 0).any():
+            continue
         missing = wanted - part @ moves
         weight = np.exp(-2 * (missing @ missing + moves @ ridge @ moves + some.sum()))
         total += weight

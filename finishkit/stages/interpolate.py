@@ -11,8 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finishkit.frames import Frames
+from finishkit.measure.motion import (
+    EXACT,
+    REPEAT_RATIO,
+    flags_from_differences,
+    pair_difference,
+)
 from finishkit.measure.motion import SHORT_PX as REPEAT_SHORT_PX
-from finishkit.measure.motion import flags_from_differences, pair_difference
 from finishkit.shots import ShotId
 from finishkit.stages import Notes, ShotInput
 from finishkit.stages.streaming import Picture, rechunked, singles
@@ -49,6 +54,30 @@ def _repeats(pairs: list[float], index: int) -> bool:
     return bool(flags_from_differences(near)[index - start])
 
 
+def _level(pairs: list[float], index: int) -> float:
+    """Return the difference below which a still that begins at frame ``index`` goes on.
+
+    As in the metric: a share of the motion that broke off.
+    """
+    motion = pairs[index - 2] if index >= 2 else 0.0
+    return max(EXACT, min(REPEAT_RATIO * motion, motion**0.5))
+
+
+def _run(pairs: list[float], index: int, limit: int, still: float) -> int:
+    """Count the repeats from frame ``index`` on, at most ``limit``.
+
+    The metric needs to see both ends of a still. One longer than what is held goes on as long as
+    nothing changes more than it did so far, or its two ends would be taken for short runs.
+    """
+    run = 0
+    while run < limit and _repeats(pairs, index + run):
+        run += 1
+    level = still or (_level(pairs, index) if run else 0.0)
+    while run < limit and 1 <= index + run <= len(pairs) and pairs[index + run - 1] < level:
+        run += 1
+    return run
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CadenceRepair:
     """Replace repeated frames by motion between the true frames around them.
@@ -77,7 +106,9 @@ class CadenceRepair:
         older: Picture | None = None
         left: Picture | None = None
         index = repaired = kept = 0
-        exhausted = False
+        exhausted = waiting = False
+        # Inside a still too long to repair: the difference up to which it goes on.
+        still = 0.0
         while True:
             while not exhausted and len(held) < HELD:
                 item = next(pictures, None)
@@ -89,43 +120,45 @@ class CadenceRepair:
                     pairs.append(pair_difference(small, now))
                 small = now
                 held.append(item)
-            run = 0
-            while run < len(held) and _repeats(pairs, index + run):
-                run += 1
+            run = _run(pairs, index, len(held), still)
             if left is None or not run:
-                if left is not None:
+                if left is not None and waiting:
                     yield left
                 if not held:
                     break
                 older, left = left, held.popleft()
+                waiting, still = True, 0.0
                 index += 1
                 continue
-            if exhausted and run == len(held):
+            if run > MAX_RUN and not still:
+                still = _level(pairs, index)
+            start, row = left, list(itertools.islice(held, run + 1))
+            if waiting and run == len(held):
                 # The shot ends on repeats: its last true picture moves to the very end, and the
                 # motion up to it is spread over the frames before.
-                row, start = [left, *held], older
-            else:
+                start, row = older, [left, *held]
+            elif waiting:
                 yield left
-                row, start = list(itertools.islice(held, run + 1)), left
-            moved = self._between(start, row)
+            moved = [] if still else self._between(start, row, run)
             repaired += len(moved)
             kept += run - len(moved)
             for i in range(run + (row[0] is left)):
                 yield (moved[i] if i < len(moved) else row[i][0]), row[i][1]
             for _ in range(run):
                 left = held.popleft()
+            left, waiting = (moved[-1] if moved else left[0], left[1]), False
             index += run
-            older = (moved[-1], left[1]) if moved else left
-            if not held:
-                break
-            left = held.popleft()
-            index += 1
         notes["interpolate.repaired"] = float(repaired)
         notes["interpolate.kept"] = float(kept)
 
-    def _between(self, start: Picture | None, row: Sequence[Picture]) -> list[NDArray[np.float32]]:
-        """Return new pictures for all of a row but its last; none when they cannot be trusted."""
-        if start is None or not 2 <= len(row) <= MAX_RUN + 1:
+    def _between(
+        self, start: Picture | None, row: Sequence[Picture], run: int
+    ) -> list[NDArray[np.float32]]:
+        """Return ``run`` pictures on the way from ``start`` to the last of a row.
+
+        None when there is no way: an end of the shot, a cut, motion that cannot be trusted.
+        """
+        if start is None or len(row) != run + 1:
             return []
         end, end_s = row[-1]
         motion = _motion(start[0], end)

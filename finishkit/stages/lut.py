@@ -16,8 +16,9 @@ Lut = NDArray[np.float32]
 """float32 (size, size, size, 3), indexed [blue, green, red], R'G'B' in [0, 1] in and out."""
 
 SIZE: Final = 33
-"""Nodes an axis. For the gains, contrast and saturation of a grade the table stays within one
-8-bit code of the transform it was made from (tested)."""
+"""Nodes an axis. On the grades of planted faults the table is off by 0.004 of an 8-bit code on
+average and by 0.2 at most; at the rim of the gamut, on noise, by 0.07 and 1.8 for one pixel in
+1000, since a saturation that must not clip bends there."""
 
 MAX_SIZE: Final = 65
 """Larger tables are refused: 65 is what grading systems write at most."""

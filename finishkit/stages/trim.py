@@ -1,4 +1,4 @@
-"""The one colour transform of a grade: five bounded moves and a black level, softly kept in range."""
+"""The one colour transform of a grade: five moves and a black level, softly kept in range."""
 
 from dataclasses import dataclass
 from typing import Final

@@ -77,11 +77,14 @@ def _judge_shot(
         *temporal_reasons(shot, limits, tight),
         *noise_reasons(shot, frame, limits, tight),
     ]
-    regenerate, check, unknown = identity_reasons(shot, frame.shots, limits, hook)
+    regenerate, check = identity_reasons(shot, frame.shots, limits, hook)
     regenerate += cadence_reasons(shot)
     check += [r for r in fixes if r.metric in AXES and beyond_reach(r)]
+    # The script says there is a face and none can be used: never a pass. A face that only lacks
+    # something to compare it with is listed as unknown, and no more.
+    unseen = any(i.id_dist is None and i.n_faces == 0 for i in shot.identities)
     action: Action = (
-        "regenerate" if regenerate else "check" if check or unknown else "fix" if fixes else "ok"
+        "regenerate" if regenerate else "check" if check or unseen else "fix" if fixes else "ok"
     )
     reasons = (*regenerate, *(r for r in check if r not in fixes), *fixes)
     beside = [c.jump for c in cuts if shot.shot in (c.from_shot, c.to_shot)]
@@ -93,7 +96,7 @@ def _judge_shot(
         action=action,
         outlier=len(beside) == 2 and min(beside) > 0.5,
         reasons=reasons,
-        unknown=(*unknown, *shot.unknown),
+        unknown=shot.unknown,
         z={k: round(v, 3) for k, v in z.items()},
     )
 

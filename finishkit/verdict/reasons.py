@@ -11,7 +11,7 @@ from finishkit.verdict.scales import Residuals
 from finishkit.verdict.values import Limits, Reason
 
 _AXIS_LIMIT = {"wb_r": "wb_de", "wb_b": "wb_de", "ev": "ev_de", "con": "con_de", "sat": "sat_de"}
-_BORDER = 0.07
+BORDER = 0.07
 """Identity closer to its limit than this is a case for a person (dlib units)."""
 
 
@@ -155,16 +155,14 @@ def noise_reasons(
 
 def identity_reasons(
     shot: ShotMeasurement, shots: Sequence[ShotMeasurement], limits: Limits, hook: bool
-) -> tuple[list[Reason], list[Reason], list[str]]:
-    """Judge every listed face; return what to regenerate, what to check, what is unknown."""
+) -> tuple[list[Reason], list[Reason]]:
+    """Judge every listed face; return what to regenerate and what a person must check."""
     regenerate: list[Reason] = []
     check: list[Reason] = []
-    unknown: list[str] = []
     # The hook's tighter limit asks a person to look; it does not order a regeneration by itself.
-    border = limits.id_dist * limits.hook_factor if hook else limits.id_dist - _BORDER
+    border = limits.id_dist * limits.hook_factor if hook else limits.id_dist - BORDER
     for who in shot.identities:
         if who.id_dist is None:
-            unknown.append(f"No usable face of {who.character}: identity cannot be judged.")
             continue
         usual = _usual_distance(who.character, shot, shots)
         beside = f"; in the other shots of {who.character} {usual:.2f}" if usual else ""
@@ -179,8 +177,15 @@ def identity_reasons(
         if who.id_dist > limits.id_dist:
             # A verdict that costs money needs three faces that agree.
             (regenerate if _agreed(who, limits) else check).append(reason)
-        elif who.id_dist > border and (usual is None or who.id_dist > usual + _BORDER):
+        elif who.id_dist > border and (usual is None or who.id_dist > usual + BORDER):
             check.append(reason)
+        elif who.other_dist is not None and who.other_dist < who.id_dist:
+            text = (
+                f"The face of {who.character} is nearer to {who.nearest_other} ({who.other_dist:.2f})"
+                f" than to its own reference ({who.id_dist:.2f}): the wrong name, or two faces the"
+                " face backend cannot tell apart. Add reference images, or use another backend."
+            )
+            check.append(reason.replace(limit=round(who.other_dist, 3), text=text))
         if who.id_spread is not None and who.id_spread > limits.id_spread:
             regenerate.append(
                 Reason(
@@ -192,11 +197,12 @@ def identity_reasons(
                     f" {who.id_spread:.2f}, limit {limits.id_spread:.2f}.",
                 )
             )
-    return regenerate, check, unknown
+    return regenerate, check
 
 
 def _agreed(who: CharacterIdentity, limits: Limits) -> bool:
-    return who.n_faces >= 3 and (who.id_dist or 0) > limits.id_dist
+    over = sum(d > limits.id_dist for d in who.face_dists)
+    return who.n_faces >= 3 and over >= 0.6 * len(who.face_dists)
 
 
 def _usual_distance(

@@ -155,7 +155,14 @@ def test_a_broken_picture_is_said(compare: Page):
 def filmstrip(page: Page) -> Page:
     badge = {"ok": "●O", "fix": "◆F", "regenerate": "■R"}
     items = [
-        {"shot": name, "action": act, "shape": badge[act][0], "letter": badge[act][1], "text": name}
+        {
+            "shot": name,
+            "label": name[1:],
+            "action": act,
+            "shape": badge[act][0],
+            "letter": badge[act][1],
+            "text": name,
+        }
         for name, act in (("S001", "ok"), ("S002", "fix"), ("S003", "ok"), ("S004", "regenerate"))
     ]
     state = {
@@ -171,7 +178,7 @@ def filmstrip(page: Page) -> Page:
 
 def test_filmstrip_shows_badges_in_cut_order(filmstrip: Page):
     shots = filmstrip.get_by_role("option")
-    assert shots.all_inner_texts() == ["S001\n●O", "S002\n◆F", "S003\n●O", "S004\n■R"]
+    assert shots.all_inner_texts() == ["001\n●O", "002\n◆F", "003\n●O", "004\n■R"]
     expect(shots.nth(0)).to_have_attribute("aria-selected", "true")
     assert [shots.nth(i).get_attribute("tabindex") for i in range(4)] == ["0", "-1", "-1", "-1"]
 

@@ -59,9 +59,7 @@ def pan(stills) -> Callable[..., Picture]:
             x, y = 30 + i * step_px, 30.0
             x, y = x + rng.normal() * jitter_px, y + rng.normal() * jitter_px
             shift = np.array([[1, 0, -x], [0, 1, -y]], np.float32)
-            frames.append(
-                cv2.warpAffine(stills[still], shift, size, borderMode=cv2.BORDER_REFLECT)
-            )
+            frames.append(cv2.warpAffine(stills[still], shift, size, borderMode=cv2.BORDER_REFLECT))
         assert frames[0].shape == (height, width, 3)
         return np.stack(frames)
 

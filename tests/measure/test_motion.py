@@ -1,3 +1,5 @@
+import itertools
+
 import cv2
 import numpy as np
 import pytest
@@ -23,7 +25,7 @@ def repeated(frames, order):
 
 
 def true_repeats(order):
-    return np.array([False, *(a == b for a, b in zip(order, order[1:], strict=False))])
+    return np.array([False, *(a == b for a, b in itertools.pairwise(order))])
 
 
 @pytest.mark.parametrize(
@@ -167,9 +169,7 @@ def test_a_cut_inside_the_clip_is_no_flicker(pan):
 
 def test_unrelated_pictures_are_undetermined():
     rng = np.random.default_rng(6)
-    noise = [
-        cv2.resize(rng.integers(0, 255, (9, 9, 3), np.uint8), (270, 270)) for _ in range(10)
-    ]
+    noise = [cv2.resize(rng.integers(0, 255, (9, 9, 3), np.uint8), (270, 270)) for _ in range(10)]
     found = flicker(np.stack(noise))
     assert found.whole is None
     assert found.local is None

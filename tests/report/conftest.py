@@ -113,7 +113,7 @@ Changes = Mapping[str, Mapping[str, float | None]]
 Maker = Callable[..., Made]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make(clips: Path) -> Maker:
     """Build a report: ``make(raw={shot: {metric: value}}, finished={...}, words=...)``."""
 
@@ -197,8 +197,6 @@ def chromium() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as play:
-        browser = play.chromium.launch(
-            executable_path=path, args=["--no-sandbox", "--disable-gpu"]
-        )
+        browser = play.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
         yield browser
         browser.close()

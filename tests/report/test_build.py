@@ -75,7 +75,9 @@ def test_colour_beyond_reach_that_came_right_needs_no_look(make):
 
 
 def test_damage_done_by_finishing_is_not_passed_over(make):
-    report = make(finished={"ep_shot_005": {"flick_g": 0.9}, "ep_shot_006": {"id_dist": 0.8}}).report
+    report = make(
+        finished={"ep_shot_005": {"flick_g": 0.9}, "ep_shot_006": {"id_dist": 0.8}}
+    ).report
     assert report["ep_shot_005"].action == "fix"
     assert [r.metric for r in report["ep_shot_005"].reasons] == ["flick_g"]
     assert report["ep_shot_006"].action == "check"

@@ -18,7 +18,19 @@ def rows(path):
 
 @pytest.mark.parametrize(
     "cell",
-    ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\tx", "\r=x", " =x", "-", "--1", "=1", "-x"],
+    [
+        "=1+1",
+        "+cmd|' /C calc'!A0",
+        "-2+3",
+        "@SUM(A1)",
+        "\tx",
+        "\r=x",
+        " =x",
+        "-",
+        "--1",
+        "=1",
+        "-x",
+    ],
 )
 def test_formula_is_neutralised(cell):
     assert neutral(cell) == "'" + cell

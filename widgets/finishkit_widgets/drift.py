@@ -7,7 +7,7 @@ from typing import Any
 
 import ipywidgets
 import traitlets
-from ipympl.backend_nbagg import Canvas
+from ipympl.backend_nbagg import Canvas, Toolbar
 from matplotlib.backend_bases import KeyEvent, MouseEvent
 from matplotlib.backends.backend_webagg_core import FigureManagerWebAgg
 from matplotlib.figure import Figure
@@ -106,6 +106,16 @@ def band_of(metric: str, limits: Limits) -> tuple[float, float] | None:
     return None
 
 
+class _HiddenToolbar(Toolbar):
+    """The tool bar ipympl's view cannot do without; shown, it would cover the axis."""
+
+    def __init__(self, canvas: Canvas) -> None:
+        # Toolbar's own constructor hands the canvas to matplotlib a step too late, and traitlets
+        # warns of an argument nobody took (ipympl 0.10). Here matplotlib puts the bar into the
+        # canvas before the bar has a model: make it while the canvas holds its messages.
+        ipywidgets.DOMWidget.__init__(self, canvas=canvas)
+
+
 class DriftPlot(WellBehaved, ipywidgets.VBox):
     """A plot of one metric over the cut, and the same as a table.
 
@@ -146,11 +156,12 @@ class DriftPlot(WellBehaved, ipywidgets.VBox):
         self.limits = limits or Limits()
         self.figure = Figure(figsize=_SIZE_IN, dpi=_DPI, layout="constrained")
         self.canvas = Canvas(self.figure)
-        # Without pyplot and without ipympl's tool bar, whose constructor warns (0.10) and which
-        # would cover the axis; nothing here needs more than a click.
+        # Without pyplot: no global figure that somebody would have to close.
         manager = FigureManagerWebAgg(self.canvas, 0)
         manager.add_web_socket(self.canvas)
         self.canvas.mpl_disconnect(manager.key_press_handler_id)
+        with self.canvas.hold_sync():
+            self.canvas.toolbar = _HiddenToolbar(self.canvas)
         self.canvas.header_visible = False
         self.canvas.footer_visible = False
         self.canvas.toolbar_visible = False

@@ -1,6 +1,7 @@
 """The shots in cut order, each with its verdict."""
 
 import html
+import itertools
 from typing import Any
 
 import anywidget
@@ -58,7 +59,8 @@ class Filmstrip(WellBehaved, anywidget.AnyWidget):
         for judged in verdict.shots:
             samples = preview.samples(judged.shot)
             tiles.append(fitted(samples[len(samples) // 2], *TILE_PX))
-        items = [_item(judged) for judged in verdict.shots]
+        common = _common_start([judged.shot for judged in verdict.shots])
+        items = [_item(judged, judged.shot.removeprefix(common)) for judged in verdict.shots]
         shown = {
             "sheet": jpeg_bytes(np.concatenate(tiles, axis=1), quality=85) if tiles else b"",
             "items": items,
@@ -93,12 +95,24 @@ class Filmstrip(WellBehaved, anywidget.AnyWidget):
         return f'<div>{picture}<ul style="list-style:none;padding:0">{lines}</ul></div>'
 
 
-def _item(judged: ShotVerdict) -> dict[str, str]:
+def _common_start(names: list[str]) -> str:
+    """Return what all names begin with, up to their number: a caption has room for the rest."""
+    common = "".join(
+        letters[0]
+        for letters in itertools.takewhile(
+            lambda letters: len(set(letters)) == 1, zip(*names, strict=False)
+        )
+    ).rstrip("0123456789")
+    return common if len(names) > 1 and all(len(name) > len(common) for name in names) else ""
+
+
+def _item(judged: ShotVerdict, label: str) -> dict[str, str]:
     badge = BADGES[judged.action]
     why = " ".join([*(r.text for r in judged.reasons), *judged.unknown])
     hook = " (hook)" if judged.hook else ""
     return {
         "shot": judged.shot,
+        "label": label,
         "action": judged.action,
         "shape": badge.shape,
         "letter": badge.letter,

@@ -62,17 +62,17 @@ GROUPS = (
             Setting(path="grade.blacks_ire", label="Blacks", step=0.5, unit="IRE"),
             Setting(
                 path="grade.max_wb_oct",
-                label="White balance, most",
+                label="White balance ≤",
                 step=0.05,
                 unit="oct",
                 at_once=False,
             ),
             Setting(
-                path="grade.max_ev", label="Exposure, most", step=0.1, unit="EV", at_once=False
+                path="grade.max_ev", label="Exposure ≤", step=0.1, unit="EV", at_once=False
             ),
             Setting(
                 path="grade.max_gain",
-                label="Others, most",
+                label="Contrast, colour ≤",
                 step=0.05,
                 unit="×",
                 at_once=False,
@@ -83,7 +83,7 @@ GROUPS = (
         title="Faces",
         settings=(
             Setting(path="faces.strength", label="Detail", step=0.05),
-            Setting(path="faces.max_identity_shift", label="Identity shift, most", step=0.01),
+            Setting(path="faces.max_identity_shift", label="Identity shift ≤", step=0.01),
             Setting(path="faces.detect_every_frames", label="Look every", step=1, unit="frames"),
             Setting(path="faces.engine", label="Engine"),
         ),
@@ -199,8 +199,7 @@ class SettingRow(ipywidgets.HBox):
         def moved(change: dict[str, Any]) -> None:
             new = change["new"]
             if not self._told:
-                # A slider adds up its steps: 0.1 + 0.2 must be 0.3 in the template.
-                on_change(setting.path, round(new, 4) if isinstance(new, float) else new)
+                on_change(setting.path, _tidy(new))
 
         self.control.observe(moved, names="value")
         super().__init__(children=(self._mark, name, self.control, self._reset))
@@ -217,7 +216,10 @@ class SettingRow(ipywidgets.HBox):
         """
         self._told = True
         try:
-            self.control.value = value
+            # Writing the same number tidied would send the slider back to where it was, while the
+            # hand that drags it is further on.
+            if _tidy(self.control.value) != value:
+                self.control.value = value
         finally:
             self._told = False
         changed = value != start
@@ -229,6 +231,11 @@ class SettingRow(ipywidgets.HBox):
         """Open or close the row for changes."""
         self.control.disabled = locked
         self._reset.disabled = locked or not self._mark.value
+
+
+def _tidy(value: Any) -> Any:
+    # A slider adds up its steps: 0.1 + 0.2 must be 0.3 in the template.
+    return round(value, 4) if isinstance(value, float) else value
 
 
 def _control(setting: Setting, value: Any) -> Any:

@@ -212,7 +212,7 @@ class Tuner(WellBehaved, ipywidgets.VBox):
 
     def _build_choices(self, path: str | Path) -> None:
         named = [(_hero_label(v.shot, self.verdict), v.shot) for v in self.verdict.shots]
-        wide = ipywidgets.Layout(width="100%")
+        wide = ipywidgets.Layout(width="auto")
         self._hero = ipywidgets.Dropdown(
             options=named, value=self.verdict.hero, description="Hero", layout=wide
         )
@@ -224,7 +224,7 @@ class Tuner(WellBehaved, ipywidgets.VBox):
             min=0, max=0, description="Frame", continuous_update=False, layout=wide
         )
         self._index.add_class("fk-frame")
-        names = dict.fromkeys((self.draft.look.genre, *genres()))
+        names = dict.fromkeys((*genres(), self.draft.look.genre))
         self._genre = ipywidgets.ToggleButtons(
             options=list(names), value=self.draft.look.genre, style={"button_width": "auto"}
         )
@@ -366,12 +366,15 @@ class Tuner(WellBehaved, ipywidgets.VBox):
         judged = self.verdict[self.selected]
         badge = BADGES[judged.action]
         why = " ".join(r.text for r in judged.reasons) or "Nothing stands out."
-        moved = (
-            f"Colour distance to its scene {match.before_de:.1f} ΔE, after the match"
-            f" {match.residual_de:.1f}."
-            if match.before_de
-            else "Nothing in its scene to match it to."
-        )
+        if match.before_de:
+            moved = (
+                f"Colour distance to its scene {match.before_de:.1f} ΔE, after the match"
+                f" {match.residual_de:.1f}."
+            )
+        elif self.selected == self.draft.look.hero:
+            moved = "The hero: its scene is matched to it."
+        else:
+            moved = "It is not matched: no other shot in its scene, or matching is off."
         self.status.value = (
             f'<div class="fk-note" role="status"><span class="fk-badge"'
             f' data-action="{judged.action}">{badge.shape}{badge.letter}'

@@ -1,7 +1,7 @@
 /**
  * The shots of an episode in cut order. Pictures come as one sheet, one tile a shot.
  *
- * @typedef {{shot: string, action: string, shape: string, letter: string, text: string}} Item
+ * @typedef {{shot: string, label: string, action: string, shape: string, letter: string, text: string}} Item
  * @typedef {{sheet: DataView, items: Item[], tile_px: [number, number], selected: string}} State
  */
 
@@ -44,7 +44,7 @@ function render({ model, el }) {
         const caption = document.createElement("div");
         caption.className = "fk-filmstrip-caption";
         const name = document.createElement("span");
-        name.textContent = item.shot;
+        name.textContent = item.label;
         const badge = document.createElement("span");
         badge.className = "fk-badge";
         badge.dataset.action = item.action;

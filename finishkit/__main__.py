@@ -1,0 +1,6 @@
+"""``python -m finishkit``."""
+
+from finishkit.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""papermill over episodes: honest names, honest codes, and kill -9 at any moment."""
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from finishkit.batch import NOTEBOOK, RunParams, run_batch, shipped, worst_exit_code
+from finishkit.errors import FinishError
+from finishkit.store import Store, sha256_file
+from tests import synth
+from tests.test_finishing import template
+
+KILLS = 20
+
+
+def test_the_notebooks_parameters_are_run_params():
+    notebook = nbformat.read(shipped(f"notebooks/{NOTEBOOK}"), as_version=4)
+    cells = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
+    assert len(cells) == 1
+    names: dict[str, object] = {}
+    exec(cells[0].source, names)
+    names.pop("__builtins__")
+    assert RunParams.model_validate(names) == RunParams()
+    assert set(names) == set(RunParams.model_fields)
+
+
+def test_unknown_parameters_are_refused_not_run():
+    with pytest.raises(ValueError, match="Extra inputs"):
+        RunParams.model_validate({"episode": "x", "x = 1\nimport os": 2})
+
+
+def test_a_missing_episode_is_found_before_anything_runs(tmp_path):
+    path = template().save(tmp_path / "t.toml")
+    with pytest.raises(FinishError, match="not a folder"):
+        run_batch([RunParams(episode=str(tmp_path / "no"), template=str(path), out=str(tmp_path))])
+
+
+def test_two_episodes_of_one_name_are_refused(tmp_path):
+    path = template().save(tmp_path / "t.toml")
+    one = synth.make_episode(tmp_path / "a", shots=1, count=4)
+    two = synth.make_episode(tmp_path / "b", shots=1, count=4)
+    params = [RunParams(episode=str(e), template=str(path), out=str(tmp_path)) for e in (one, two)]
+    with pytest.raises(FinishError, match="both|Two episodes"):
+        run_batch(params)
+
+
+@pytest.mark.parametrize(("codes", "worst"), [([0, 0], 0), ([0, 3], 3), ([3, 1, 0], 1), ([], 1)])
+def test_the_worst_episode_decides(codes, worst):
+    assert worst_exit_code(codes) == worst
+
+
+def _command(episode: Path, toml: Path, out: Path) -> list[str]:
+    return [
+        sys.executable, "-m", "finishkit", "batch", str(episode), "-t", str(toml), "-O", str(out),
+    ]  # fmt: skip
+
+
+def _kept(folder: Path) -> dict[str, str]:
+    files = [*folder.glob("shots/*.mp4"), *folder.glob("work/*_*/*.mkv"), folder / "master.mp4"]
+    return {
+        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in files
+        if p.is_file() and not p.name.startswith(".")
+    }
+
+
+@pytest.mark.slow
+def test_killed_twenty_times_it_resumes_and_loses_nothing(tmp_path):
+    episode = synth.make_episode(tmp_path, shots=4, count=24)
+    toml = template().save(tmp_path / "t.toml")
+    out = tmp_path / "whole"
+    started = time.monotonic()
+    whole = subprocess.run(
+        _command(episode, toml, out), capture_output=True, text=True, check=False
+    )
+    length_s = time.monotonic() - started
+    assert whole.returncode == 0, whole.stderr
+    truth = _kept(out / "ep01")
+    assert len(truth) >= 5
+    notebook = nbformat.read(out / "ep01" / "ep01.ipynb", as_version=4)
+    assert any("master.mp4" in str(c.get("outputs", "")) for c in notebook.cells)
+
+    rng = random.Random(20)
+    kills, runs = 0, 0
+    while kills < KILLS:
+        runs += 1
+        out = tmp_path / f"run{runs}"
+        finished_once: set[str] = set()
+        while True:
+            child = subprocess.Popen(
+                _command(episode, toml, out),
+                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
+            )  # fmt: skip
+            killed = False
+            if kills < KILLS:
+                # Most of the run is start-up; half of the kills aim at the work itself.
+                wait = rng.uniform(0.2, 1.0) if kills % 2 else rng.uniform(0.5, 1.1)
+                killed = not _ended_within(child, wait * length_s)
+            if killed:
+                os.killpg(child.pid, signal.SIGKILL)
+                kills += 1
+            _, error = child.communicate()
+            _assert_nothing_half(out / "ep01", truth)
+            _assert_not_redone(out / "ep01", finished_once)
+            if not killed:
+                assert child.returncode == 0, error.decode()
+                break
+        assert _kept(out / "ep01") == truth
+    assert kills == KILLS
+
+
+def _ended_within(child: subprocess.Popen, seconds: float) -> bool:
+    try:
+        child.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _assert_nothing_half(folder: Path, truth: dict[str, str]) -> None:
+    """Whatever stands under a final name is the whole file, byte for byte."""
+    for name, digest in _kept(folder).items():
+        assert digest == truth[name], f"{name} is not what an unbroken run makes"
+
+
+def _assert_not_redone(folder: Path, finished: set[str]) -> None:
+    """A file recorded as finished in an earlier run is never produced again."""
+    store = Store(folder)
+    if not store.manifest_path.exists():
+        return
+    for name, entry in store.manifest().entries.items():
+        stamp = f"{name} {store.path(name).stat().st_mtime_ns}"
+        earlier = [f for f in finished if f.startswith(f"{name} ")]
+        assert not earlier or earlier == [stamp], f"{name} was made again"
+        assert sha256_file(store.path(name)) == entry.sha256
+        finished.add(stamp)
+
+
+def test_batch_names_a_failed_notebook_by_how_it_ended(tmp_path):
+    """A folder that cannot be finished: code 1, a sentence, and a notebook that says so."""
+    folder = tmp_path / "bad"
+    folder.mkdir()
+    (folder / "a.mp4").write_text("text")
+    toml = template().save(tmp_path / "t.toml")
+    ran = subprocess.run(
+        [*_command(folder, toml, tmp_path / "out"), "--json"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 1
+    result = json.loads(ran.stdout)[0]
+    assert result["notebook"] == "bad.failed.ipynb"
+    assert "Not one shot" in result["text"]
+    assert (tmp_path / "out" / "bad" / "bad.failed.ipynb").is_file()
+    assert not (tmp_path / "out" / "bad" / "bad.ipynb").exists()

@@ -1,0 +1,83 @@
+import shutil
+
+import pytest
+
+from finishkit.ingest import CODES, check_clip, ingest
+from finishkit.shots import Shot, ShotId, open_episode
+from tests import synth
+
+
+def _check(path):
+    return check_clip(Shot(id=ShotId("a"), path=path, scene="1"))
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clip")
+    return synth.write_clip(folder / "a.mp4", synth.panning(count=24), sound=False)
+
+
+def test_a_good_clip_is_counted_and_hashed(clip):
+    found = _check(clip)
+    assert found.ok
+    assert found.probe is not None
+    assert (found.probe.frame_count, found.probe.duration_s) == (24, 1.0)
+    assert len(found.sha256) == 64
+
+
+def test_a_truncated_clip_is_refused(clip, tmp_path):
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(clip.read_bytes()[: int(clip.stat().st_size * 0.6)])
+    found = _check(cut)
+    assert not found.ok
+    assert found.code in {"undecodable", "truncated"}
+    assert "cut.mp4" in found.text
+
+
+def test_what_is_no_clip_is_refused_with_its_code(tmp_path):
+    (tmp_path / "text.mp4").write_text("Hello, I am a text.")
+    (tmp_path / "empty.mp4").touch()
+    (tmp_path / "folder.mp4").mkdir()
+    (tmp_path / "loop.mp4").symlink_to(tmp_path / "loop.mp4")
+    codes = {n: _check(tmp_path / f"{n}.mp4").code for n in ("text", "empty", "folder", "none")}
+    assert codes == {
+        "text": "unreadable", "empty": "empty", "folder": "not_a_file", "none": "missing"
+    }  # fmt: skip
+    assert _check(tmp_path / "loop.mp4").code in CODES
+
+
+def test_damaged_picture_data_is_refused(clip, tmp_path):
+    data = bytearray(clip.read_bytes())
+    middle = len(data) // 2
+    for i in range(middle, middle + 400, 7):
+        data[i] ^= 0xFF
+    (tmp_path / "bits.mp4").write_bytes(data)
+    found = _check(tmp_path / "bits.mp4")
+    assert not found.ok
+    assert found.code == "damaged"
+
+
+def test_bad_shots_do_not_hide_good_ones(clip, tmp_path):
+    folder = tmp_path / "ep"
+    folder.mkdir()
+    shutil.copy(clip, folder / "1.mp4")
+    (folder / "2.mp4").write_text("text")
+    shutil.copy(clip, folder / "3.mp4")
+    seen = []
+    found = ingest(open_episode(folder), progress=lambda *a: seen.append(a))
+    assert [(k, v.ok) for k, v in found.items()] == [("1", True), ("2", False), ("3", True)]
+    assert seen[0] == (0, 3, "")
+    assert [s[0] for s in seen] == [0, 1, 2, 3]
+
+
+@pytest.mark.footage
+def test_hostile_files_are_checked_or_refused_never_a_crash(footage):
+    found = ingest(open_episode(footage / "hostile"))
+    refused = {k: v.code for k, v in found.items() if not v.ok}
+    assert set(refused.values()) <= set(CODES)
+    assert "killed" not in refused.values()
+    assert refused["der_s_text_named"] == "unreadable"
+    assert refused["der_s_zero_bytes"] == "empty"
+    assert refused["der_s_trunc_faststart"] == "undecodable"
+    assert refused["tc_testsrc2_hdr"] == "hdr"
+    assert found["dc_video_180"].ok

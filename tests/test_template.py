@@ -1,0 +1,149 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from finishkit.errors import FinishError
+from finishkit.template import (
+    Draft,
+    Look,
+    Template,
+    difference,
+    genres,
+    load_genre,
+    load_look,
+    load_template,
+)
+
+
+def test_a_locked_template_comes_back_as_it_was(tmp_path):
+    draft = Draft.from_genre("romance")
+    draft.set("faces.strength", "0.5")
+    template = draft.lock(hero="s01e01_shot_007")
+    assert load_template(template.save(tmp_path / "t.toml")) == template
+    assert template.hero == "s01e01_shot_007"
+    assert draft.changes() == {"faces.strength": (0.6, 0.5)}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("saturation = 1.04", "saturation = 1.2", "grade.saturation: 1.04 -> 1.2"),
+        ('genre = "romance"', 'genre = "horror"', "genre: 'romance' -> 'horror'"),
+        ("width_px = 2160", "width_px = 1080", "master.width_px: 2160 -> 1080"),
+    ],
+)
+def test_an_edit_after_locking_is_refused_with_the_difference(tmp_path, before, after, said):
+    path = Draft.from_genre("romance").lock().save(tmp_path / "t.toml")
+    text = path.read_text()
+    assert before in text
+    path.write_text(text.replace(before, after, 1))
+    with pytest.raises(FinishError) as caught:
+        load_template(path)
+    assert caught.value.code == "edited_after_lock"
+    assert said in str(caught.value)
+
+
+def test_an_edited_seal_does_not_help(tmp_path):
+    path = Draft.from_genre("romance").lock().save(tmp_path / "t.toml")
+    text = path.read_text().replace("saturation = 1.04", "saturation = 1.2")
+    path.write_text(text.replace('"saturation": 1.04', '"saturation": 1.2'))
+    with pytest.raises(FinishError, match="changed after it was locked"):
+        load_template(path)
+
+
+def test_an_unlocked_file_is_a_start_and_not_a_template(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('genre = "mine"\n[grade]\nsaturation = 1.1\n')
+    assert load_look(path).grade.saturation == 1.1
+    with pytest.raises(FinishError) as caught:
+        load_template(path)
+    assert caught.value.code == "not_locked"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("genre = 3", "genre"),
+        ("[faces]\nstrenth = 0.5", "faces.strength"),
+        ("[faces]\nstrength = 1.5", "less than or equal to 1"),
+        ("[faces]\nstrength = nan", "finite"),
+        ("[grade]\nmax_ev = inf", "finite"),
+        ("[weights]\nface = 0.9", "add up"),
+        ("schema_version = 9", "Update finishkit"),
+        ("genre = ", "not a TOML file"),
+        ("a = " + "[" * 3000, "larger than a template"),
+        ("\n".join("# " + "x" * 70 for _ in range(1200)), "larger than a template"),
+        (".".join("a" for _ in range(1500)) + " = 1", "larger than a template"),
+        ("[[" * 900, "not a TOML file"),
+        ("genre = 'x'\n'x = 1; import os' = 2", "no setting"),
+    ],
+)
+def test_a_bad_file_is_a_sentence(tmp_path, text, said):
+    path = tmp_path / "t.toml"
+    path.write_text(text)
+    with pytest.raises(FinishError) as caught:
+        load_look(path)
+    assert said in str(caught.value)
+
+
+def test_a_draft_checks_every_change_and_keeps_the_old_value():
+    draft = Draft()
+    with pytest.raises(FinishError, match="will not do"):
+        draft.set("faces.strength", 2)
+    with pytest.raises(FinishError, match=r"There are: faces\.detect"):
+        draft.set("faces.strenght", 0.1)
+    with pytest.raises(FinishError, match="no setting"):
+        draft.set("nothing", 0.1)
+    assert draft.look == Look()
+    draft.set("upscale.model", "lanczos")
+    draft.reset("upscale.model")
+    assert draft.changes() == {}
+
+
+def test_a_template_is_frozen():
+    template = Draft().lock()
+    with pytest.raises(ValidationError):
+        template.genre = "x"  # type: ignore[misc]
+    with pytest.raises(ValidationError):
+        template.replace(genre="x" * 100)
+
+
+def test_every_genre_is_whole_and_differs_from_the_baseline():
+    assert genres()[0] == "baseline"
+    assert {"romance", "thriller", "fantasy"} <= set(genres())
+    base = load_genre("baseline").model_dump()
+    for name in genres()[1:]:
+        look = load_genre(name)
+        assert look.genre == name
+        changed = difference(base, look.model_dump())
+        assert len(changed) > 5, f"{name} changes only {sorted(changed)}"
+    assert load_genre("romance").weights.face == max(load_genre(g).weights.face for g in genres())
+    assert load_genre("thriller").weights.motion > load_genre("baseline").weights.motion
+    with pytest.raises(FinishError, match="baseline, fantasy"):
+        load_genre("operetta")
+
+
+unit = st.floats(0, 1, allow_nan=False)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    faces=unit,
+    deflicker=unit,
+    saturation=st.floats(0.5, 1.5),
+    crf=st.integers(0, 40),
+    hero=st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=40),
+)
+def test_round_trip_of_any_template(tmp_path_factory, faces, deflicker, saturation, crf, hero):
+    draft = Draft()
+    draft.set("faces.strength", faces)
+    draft.set("deflicker.strength", deflicker)
+    draft.set("grade.saturation", saturation)
+    draft.set("master.crf", crf)
+    template = draft.lock(hero=hero)
+    path = template.save(tmp_path_factory.mktemp("t") / "t.toml")
+    loaded = load_template(path)
+    assert isinstance(loaded, Template)
+    assert loaded == template
+    assert loaded.sha256 == template.sha256
