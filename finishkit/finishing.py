@@ -28,6 +28,7 @@ from finishkit.frames import MEZZANINE, Encoding, join_shots, master_encoding
 from finishkit.ingest import Ingest
 from finishkit.measure import Measurements
 from finishkit.measure.colour import AXES
+from finishkit.models import CARDS, require_licence
 from finishkit.plan import PASSES, Plan, Step
 from finishkit.progress import Progress
 from finishkit.report.model import Gate as ReportGate
@@ -36,7 +37,7 @@ from finishkit.shots import Episode, Shot, ShotId
 from finishkit.stages import Filter, ShotInput
 from finishkit.stages.conform import Conform, conformed_count
 from finishkit.stages.deflicker import DeflickerStage
-from finishkit.stages.faces import FacesStage
+from finishkit.stages.faces import FacesStage, net_of
 from finishkit.stages.grade import GradeStage
 from finishkit.stages.interpolate import InterpolateStage
 from finishkit.stages.upscale import UpscaleStage
@@ -143,6 +144,7 @@ class EpisodeRun:
         files : dict of ShotId to Path
             The finished shots, in cut order.
         """
+        self._require_licences()
         rate = self._master_rate(good, checked)
         for shot in good:
             self.artefacts[shot.id] = _artefact(shot, checked[shot.id], rate)
@@ -158,6 +160,14 @@ class EpisodeRun:
         """Shots made in this run, an hour; ``None`` when all stood already."""
         elapsed = time.monotonic() - self.started_s
         return self.rendered / elapsed * 3600 if self.rendered else None
+
+    def _require_licences(self) -> None:
+        """Refuse nets that the template's licence does not allow, before any work is done."""
+        look = self.template
+        if look.upscale.strength > 0 and look.upscale.model in CARDS:
+            require_licence(CARDS[look.upscale.model], look.licence)
+        if look.faces.strength > 0:
+            require_licence(net_of(look.faces.engine), look.licence)
 
     def _master_rate(self, good: Episode, checked: Mapping[ShotId, Ingest]) -> Fraction:
         wanted = self.template.master.rate_fps

@@ -135,7 +135,7 @@ class Preview:
         return self._match(shot, _without_look(look.grade), hero)  # type: ignore[arg-type]
 
     def _index(self, shot: str, index: int | None) -> int:
-        count = self.frame_count(shot)
+        count = self.frame_count(self.episode[shot].id)
         if index is None:
             return count // 2
         if not 0 <= index < count:

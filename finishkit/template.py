@@ -58,6 +58,9 @@ class UpscaleSettings(Value):
     model: Literal["realesr-animevideov3", "realesrgan-x4plus", "lanczos"] = "realesr-animevideov3"
     strength: Strength = 1.0
     """Share of the net in the blend with a Lanczos enlargement; 0 is Lanczos alone."""
+    net_budget_mpx: Annotated[Finite, Interval(ge=0, le=1e7)] = 0.0
+    """Megapixels of source frames the net may be spent on, scene by scene from the hook on; the
+    other scenes are enlarged by Lanczos. 0: the net on every shot."""
     tile_px: Annotated[int, Interval(ge=0, le=4096)] = 0
     """Tile side at the source's size; 0 chooses by memory."""
 

@@ -10,7 +10,6 @@ import numpy as np
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
-from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from finishkit.frames.probe import opened
@@ -70,7 +69,7 @@ def carry_sound(
 
     def copy(_: float) -> None:
         # The written picture starts at zero; the sound keeps its distance from it.
-        start = round(_start_s(source.streams.video[0]) / (track.time_base or Fraction(1)))
+        start = round(_start_s(source) / (track.time_base or Fraction(1)))
         for packet in source.demux(track):
             if packet.dts is not None:
                 packet.pts = (packet.pts or 0) - start
@@ -149,7 +148,7 @@ def _samples(path: Path) -> Iterator[NDArray[np.float32]]:
         if not container.streams.audio:
             return
         resampler = AudioResampler("fltp", "stereo", AUDIO_RATE_HZ)
-        video_start = _start_s(container.streams.video[0]) if container.streams.video else 0.0
+        video_start = _start_s(container)
         lead: int | None = None
         for frame in container.decode(container.streams.audio[0]):
             if lead is None:
@@ -167,5 +166,9 @@ def _samples(path: Path) -> Iterator[NDArray[np.float32]]:
             yield cast(NDArray[np.float32], block.to_ndarray())
 
 
-def _start_s(stream: VideoStream) -> float:
-    return float((stream.start_time or 0) * stream.time_base) if stream.time_base else 0.0
+def _start_s(container: InputContainer) -> float:
+    """When the picture begins; 0 without one."""
+    if not container.streams.video:
+        return 0.0
+    stream = container.streams.video[0]
+    return float((stream.start_time or 0) * (stream.time_base or 0))

@@ -67,11 +67,12 @@ def master_encoding(crf: int, preset: str, threads: int) -> Encoding:
     -------
     encoding : Encoding
     """
-    # Closed groups and no open references: shots are joined by copying their packets. No
-    # macroblock tree: with B-frames, this libx264's assembly gives other bytes in every run
-    # (measured: 5 of 5 encodes of the same frames differed; without the tree, or in C, none).
+    # Closed groups and no open references: shots are joined by copying their packets.
+    # cpu-independent: x264's assembly for the macroblock tree otherwise gives other bytes in every
+    # run (measured: 5 of 5 encodes of the same frames differed), and on every kind of processor.
     x264 = (
-        "open-gop=0:scenecut=0:keyint=48:min-keyint=48:bframes=2:b-adapt=0:rc-lookahead=24:mbtree=0"
+        "open-gop=0:scenecut=0:keyint=48:min-keyint=48:bframes=2:b-adapt=0:rc-lookahead=24"
+        ":cpu-independent=1"
     )
     return Encoding(
         codec="libx264",

@@ -32,6 +32,9 @@ TEMPLATE = np.array(
 NET_SIDE_PX = 256
 """Largest crop given to the net: beyond it a face has enough pixels, and time grows for nothing."""
 
+NET_CONTEXT_PX = 18
+"""Receptive field of the compact net: what lies further from the oval cannot change it."""
+
 CROP_SIDES_PX = (48, 768)
 """Smallest and largest side of a crop; between them it has the face's own scale."""
 
@@ -137,6 +140,18 @@ def oval(side_px: int) -> Picture:
     return (t * t * (3 - 2 * t)).astype(np.float32)
 
 
+def _seen_by_net(side_px: int) -> tuple[slice, slice]:
+    """Rows and columns of a crop that can change, with the net's context round them."""
+    cx, cy, rx, ry = ELLIPSE
+
+    def span(centre: float, half: float) -> slice:
+        first = int(np.floor((centre - half) * side_px)) - NET_CONTEXT_PX
+        last = int(np.ceil((centre + half) * side_px)) + NET_CONTEXT_PX
+        return slice(max(0, first), min(side_px, last))
+
+    return span(cy, ry), span(cx, rx)
+
+
 def _fine(crop: NDArray[Any], side_px: int) -> Picture:
     luma = (crop @ LUMA).astype(np.float32, copy=False)
     return luma - cv2.GaussianBlur(luma, (0, 0), BAND * side_px).astype(np.float32, copy=False)
@@ -165,9 +180,14 @@ def definition(crop: Picture, enlarge: Net) -> Picture:
     side_px = crop.shape[0]
     net_px = min(side_px, NET_SIDE_PX)
     small = cv2.resize(crop, (net_px, net_px), interpolation=cv2.INTER_AREA)
-    big = enlarge(small[None].astype(np.float32, copy=False))[0]
-    way = cv2.INTER_AREA if big.shape[0] >= side_px else cv2.INTER_LANCZOS4
-    after = _fine(cv2.resize(big, (side_px, side_px), interpolation=way), side_px)
+    rows, columns = _seen_by_net(net_px)
+    big = enlarge(small[None, rows, columns].astype(np.float32))[0]
+    answer = small.copy()
+    height, width = answer[rows, columns].shape[:2]
+    answer[rows, columns] = cv2.resize(big, (width, height), interpolation=cv2.INTER_AREA)
+    if net_px < side_px:
+        answer = cv2.resize(answer, (side_px, side_px), interpolation=cv2.INTER_LANCZOS4)
+    after = _fine(answer, side_px)
     before = _fine(crop, side_px)
     around = BAND * side_px
     energy_before = cv2.GaussianBlur(before * before, (0, 0), around)

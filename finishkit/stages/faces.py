@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from finishkit.frames import Frames
 from finishkit.measure.identity import Face, FaceBackend, load_backend
-from finishkit.models import find
+from finishkit.models import CARDS, ModelCard, find
 from finishkit.models.shared import upscaler
 from finishkit.shots import ShotId
 from finishkit.stages import Notes, ShotInput, face_crop, face_reference
@@ -37,6 +37,17 @@ KEEP = 0.6
 
 CHANGED = 0.03
 """Brightness difference, averaged over a few pixels, at which a place counts as changed."""
+
+
+def net_of(engine: Literal["detail", "reference"]) -> ModelCard:
+    """Return the card of the net an engine uses, for the licence's sake.
+
+    Parameters
+    ----------
+    engine : {'detail', 'reference'}
+        As in the template.
+    """
+    return face_reference.CARD if engine == "reference" else CARDS[NET]
 
 
 def restorer(engine: Literal["detail", "reference"]) -> Restore:

@@ -248,9 +248,48 @@ class UpscaleStage:
             "out_px": out_size_px,
             "fit": fit_mode,
         }
+        netted = within_budget(shots, settings.net_budget_mpx)
+        draft = {**common, "strength": 0.0}
         return {
-            shot.id: Upscale(**common, input_scale=_input_scale(shot.measured)) for shot in shots
+            shot.id: Upscale(
+                **(common if shot.id in netted else draft), input_scale=_input_scale(shot.measured)
+            )
+            for shot in shots
         }
+
+
+def within_budget(shots: Sequence[ShotInput], budget_mpx: float) -> frozenset[ShotId]:
+    """Return the shots that the net is spent on.
+
+    Scene by scene in cut order, the hook's first, and never a part of a scene: two shots that cut
+    against each other are enlarged alike.
+
+    Parameters
+    ----------
+    shots : sequence of ShotInput
+        In cut order.
+    budget_mpx : float
+        Megapixels, frames times their size, that the net may be given; 0: all there are.
+
+    Returns
+    -------
+    netted : frozenset of ShotId
+    """
+    if budget_mpx == 0:
+        return frozenset(shot.id for shot in shots)
+    scenes: dict[str, list[ShotInput]] = {}
+    for shot in shots:
+        scenes.setdefault(shot.scene, []).append(shot)
+    netted: set[ShotId] = set()
+    left_mpx = budget_mpx
+    for members in scenes.values():
+        left_mpx -= sum(
+            s.probe.width_px * s.probe.height_px * s.probe.frame_count / 1e6 for s in members
+        )
+        if left_mpx < 0:
+            break
+        netted |= {s.id for s in members}
+    return frozenset(netted)
 
 
 def _input_scale(measured: Mapping[str, float | None]) -> float:

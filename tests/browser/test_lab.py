@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import nbformat
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -127,3 +128,43 @@ def _selection_is_shared(page: Page) -> None:
     expect(page.get_by_test_id("fk-after")).to_have_attribute(
         "alt", "shot_3, frame 12, after", timeout=20_000
     )
+
+
+def test_drift_plot_selects_by_click_and_keys(lab, episode: Path):
+    open_preview(episode, lab.root, jobs=1)
+    cells = (
+        "from finishkit.preview import open_preview\n"
+        "from finishkit_widgets import DriftPlot, Filmstrip, share_selection\n"
+        f"preview = open_preview({str(episode)!r}, '.')\n"
+        "strip, drift = Filmstrip(preview), DriftPlot(preview.measurements, preview.verdict)\n"
+        "share_selection(strip, drift)\n"
+        "strip",
+        "drift",
+    )
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(notebook, lab.root / "drift.ipynb")
+    page = lab.open("drift.ipynb")
+    try:
+        lab.run_all(page)
+        plot = page.locator(".jupyter-matplotlib-canvas-div canvas").last
+        plot.wait_for(timeout=60_000)
+        current = page.locator(".fk-drift tr[aria-current=true]")
+        expect(current).to_contain_text("shot_1")
+        box = plot.bounding_box()
+        assert box is not None
+        # The last of three shots is at the right of the plot.
+        page.mouse.click(box["x"] + box["width"] * 0.95, box["y"] + box["height"] * 0.5)
+        expect(current).to_contain_text("shot_3")
+        expect(page.locator(".fk-filmstrip-shot").nth(2)).to_have_attribute("aria-selected", "true")
+        cells_before = page.locator(".jp-Notebook .jp-Cell").count()
+        page.keyboard.press("ArrowLeft")
+        expect(current).to_contain_text("shot_2")
+        for key in ("a", "d", "d"):
+            page.keyboard.press(key)
+        assert page.locator(".jp-Notebook .jp-Cell").count() == cells_before
+        page.locator(".fk-metric select").select_option("Exposure")
+        expect(page.locator(".fk-drift th", has_text="ev, stops")).to_be_visible()
+    finally:
+        page.close()
+    assert lab.wrong == []

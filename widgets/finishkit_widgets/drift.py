@@ -159,7 +159,9 @@ class DriftPlot(WellBehaved, ipywidgets.VBox):
         # Without pyplot: no global figure that somebody would have to close.
         manager = FigureManagerWebAgg(self.canvas, 0)
         manager.add_web_socket(self.canvas)
-        self.canvas.mpl_disconnect(manager.key_press_handler_id)
+        if manager.key_press_handler_id is not None:
+            # matplotlib's own keys (p pans, o zooms, q closes) would act on a hidden tool bar.
+            self.canvas.mpl_disconnect(manager.key_press_handler_id)
         with self.canvas.hold_sync():
             self.canvas.toolbar = _HiddenToolbar(self.canvas)
         self.canvas.header_visible = False
@@ -283,7 +285,10 @@ class DriftPlot(WellBehaved, ipywidgets.VBox):
         starts = [i for i, p in enumerate(points) if i == 0 or p.scene != points[i - 1].scene]
         for start in starts[1:]:
             self.axes.axvline(start - 0.5, color=ink, lw=0.6, alpha=0.5)
-        self.axes.set_xticks(starts, [f"scene {points[i].scene}" for i in starts], ha="left")
+        # Short scenes stand close together: every other name goes one line down.
+        names = ["\n" * (n % 2) + points[start].scene for n, start in enumerate(starts)]
+        self.axes.set_xticks(starts, names, ha="left")
+        self.axes.set_xlabel("scene", color=ink, fontsize=8, loc="left")
 
     def _table_html(self) -> str:
         metric, rows = self._metric(), []
@@ -291,7 +296,8 @@ class DriftPlot(WellBehaved, ipywidgets.VBox):
             badge = BADGES[point.action]
             judged = self.verdict[point.shot]
             value = "not judged" if point.value is None else f"{point.value:.{metric.decimals}f}"
-            z = f"{point.height:+.1f}" if self.metric in RELATIVE and point.height else ""
+            relative = self.metric in RELATIVE and point.height is not None
+            z = f"{point.height:+.1f}" if relative else ""
             why = " ".join([*(r.text for r in judged.reasons), *judged.unknown])
             current = str(point.shot == self.selected).lower()
             rows.append(

@@ -67,9 +67,7 @@ GROUPS = (
                 unit="oct",
                 at_once=False,
             ),
-            Setting(
-                path="grade.max_ev", label="Exposure ≤", step=0.1, unit="EV", at_once=False
-            ),
+            Setting(path="grade.max_ev", label="Exposure ≤", step=0.1, unit="EV", at_once=False),
             Setting(
                 path="grade.max_gain",
                 label="Contrast, colour ≤",

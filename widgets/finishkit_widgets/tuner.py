@@ -74,6 +74,7 @@ class Tuner(WellBehaved, ipywidgets.VBox):
         self.verdict = verdict or judge(measurements, self.draft.look.limits)
         self.preview = preview or Preview(episode, measurements, self.verdict)
         self._drafts = {self.draft.look.genre: self.draft}
+        self._origin: dict[str, str] = {}
         self._rendered = False
         self._quiet = False
         self.compare = Compare()
@@ -178,6 +179,7 @@ class Tuner(WellBehaved, ipywidgets.VBox):
             raise FinishError("Nothing is locked yet: change the sliders directly.", "not_locked")
         self.draft = Draft.from_template(self.template)
         self._drafts = {self.draft.look.genre: self.draft}
+        self._origin = {self.draft.look.genre: f"template {self.template.sha256[:HASH_CHARACTERS]}"}
         self.template = None
         self._show_draft()
         self._show_locked()
@@ -356,7 +358,8 @@ class Tuner(WellBehaved, ipywidgets.VBox):
 
     def _changes_sentence(self) -> str:
         count = sum(1 for name in self.draft.changes() if name != "hero")
-        changed = f"{count} setting{'s' * (count != 1)} changed from {self.draft.look.genre}."
+        origin = self._origin.get(self.draft.look.genre, self.draft.look.genre)
+        changed = f"{count} setting{'s' * (count != 1)} changed from {origin}."
         return f"{changed} Same settings for all {len(self.episode)} shots."
 
     def _say_status(self) -> None:

@@ -1,0 +1,166 @@
+"""The tuner without a browser: what its controls do to the draft and to the disk."""
+
+import ipywidgets
+import pytest
+
+from finishkit.errors import FinishError
+from finishkit.preview import Preview
+from finishkit.template import Draft, load_template
+from finishkit_widgets import Tuner
+from finishkit_widgets.setting_row import GROUPS, bounds_of
+
+
+@pytest.fixture
+def tuner(preview: Preview, tmp_path) -> Tuner:
+    return Tuner(
+        preview.episode,
+        preview.measurements,
+        Draft.from_genre("romance"),
+        preview=preview,
+        path=tmp_path / "new" / "look.toml",
+    )
+
+
+def _front_end(control: ipywidgets.Widget, value: object) -> None:
+    """Do what the page does when a person moves a control."""
+    control.set_state({"value": value})
+
+
+def _button(widget: ipywidgets.Widget, text: str) -> ipywidgets.Button:
+    found = [
+        w for w in _family(widget) if isinstance(w, ipywidgets.Button) and w.description == text
+    ]
+    assert len(found) == 1
+    return found[0]
+
+
+def _family(widget: ipywidgets.Widget) -> list[ipywidgets.Widget]:
+    children = getattr(widget, "children", ())
+    return [widget, *(w for child in children for w in _family(child))]
+
+
+def test_starts_on_the_proposed_hero(tuner: Tuner, preview: Preview):
+    assert tuner.selected == tuner.draft.look.hero == preview.verdict.hero
+    assert tuner.compare.before[:2] == tuner.compare.after[:2] == b"\xff\xd8"
+    assert tuner.compare.before != tuner.compare.after
+    assert "0 settings changed from romance. Same settings for all 5 shots." in tuner.status.value
+
+
+def test_every_setting_has_a_row_within_the_templates_bounds(tuner: Tuner):
+    assert set(tuner.rows) == {s.path for g in GROUPS for s in g.settings}
+    for path, row in tuner.rows.items():
+        assert row.control.value == tuner.draft.get(path)
+        if row.setting.step:
+            assert (row.control.min, row.control.max) == bounds_of(path)
+
+
+def test_a_slider_changes_draft_and_picture(tuner: Tuner):
+    before, after = tuner.compare.before, tuner.compare.after
+    _front_end(tuner.rows["grade.saturation"].control, 1.3000000000000003)
+    assert tuner.draft.get("grade.saturation") == 1.3
+    assert tuner.compare.after != after
+    assert tuner.compare.before == before
+    assert "1 setting changed from romance" in tuner.status.value
+    _button(tuner.rows["grade.saturation"], "↺").click()
+    assert tuner.draft.get("grade.saturation") == 1.04
+    assert tuner.rows["grade.saturation"].control.value == 1.04
+    assert tuner.compare.after == after
+
+
+def test_a_slider_under_the_hand_is_not_sent_back(tuner: Tuner):
+    control = tuner.rows["grade.contrast"].control
+    seen = []
+    control.observe(lambda change: seen.append(change["new"]), "value")
+    _front_end(control, 1.1400000000000001)
+    assert seen == [1.1400000000000001]
+    assert tuner.draft.get("grade.contrast") == 1.14
+
+
+def test_settings_that_a_still_cannot_show_leave_the_picture(tuner: Tuner):
+    after = tuner.compare.after
+    _front_end(tuner.rows["faces.strength"].control, 0.8)
+    assert tuner.draft.get("faces.strength") == 0.8
+    assert tuner.compare.after is after
+
+
+def test_a_refused_value_is_said_and_taken_back(tuner: Tuner):
+    _front_end(tuner.rows["master.width_px"].control, 1081)
+    assert "master.width_px = 1081 will not do" in tuner.notice.value
+    assert tuner.draft.get("master.width_px") == 2160
+    assert tuner.rows["master.width_px"].control.value == 2160
+
+
+def test_an_unexpected_error_is_said_not_swallowed(tuner: Tuner, monkeypatch):
+    def broken(*_args):
+        raise ZeroDivisionError("<odd>")
+
+    monkeypatch.setattr(tuner.preview, "frame", broken)
+    _front_end(tuner.rows["grade.contrast"].control, 1.2)
+    assert "ZeroDivisionError: &lt;odd&gt;" in tuner.notice.value
+    assert "<details>" in tuner.notice.value
+
+
+def test_hero_shows_its_shot(tuner: Tuner, preview: Preview):
+    other = next(s.id for s in preview.episode if s.id != preview.verdict.hero)
+    tuner._hero.set_state({"index": [shot for _, shot in tuner._hero.options].index(other)})
+    assert tuner.draft.look.hero == tuner.selected == other
+    assert tuner.compare.alt.startswith(other)
+    assert "0 settings changed" in tuner.status.value
+
+
+def test_genres_keep_their_changes(tuner: Tuner):
+    tuner.set("grade.saturation", 1.3)
+    tuner.choose_genre("thriller")
+    assert tuner.draft.look.genre == "thriller"
+    assert tuner.draft.get("grade.saturation") == Draft.from_genre("thriller").get(
+        "grade.saturation"
+    )
+    assert tuner.compare.after_label == "thriller"
+    tuner.choose_genre("romance")
+    assert tuner.draft.get("grade.saturation") == 1.3
+
+
+def test_lock_writes_a_sealed_template_and_closes_the_panel(tuner: Tuner, tmp_path):
+    tuner.set("grade.saturation", 1.1)
+    _button(tuner, "Lock template…").click()
+    _button(tuner, "Lock").click()
+    target = tmp_path / "new" / "look.toml"
+    template = load_template(target)
+    assert template == tuner.template
+    assert template.grade.saturation == 1.1
+    assert template.hero == tuner.selected
+    assert all(row.control.disabled for row in tuner.rows.values())
+    assert template.sha256[:8] in tuner.summary()
+    with pytest.raises(FinishError, match="Duplicate it"):
+        tuner.set("grade.saturation", 1.2)
+
+
+def test_a_locked_file_is_never_overwritten(tuner: Tuner, tmp_path):
+    taken = tmp_path / "taken.toml"
+    taken.write_text("mine")
+    with pytest.raises(FinishError, match="exists already"):
+        tuner.lock(taken)
+    with pytest.raises(FinishError, match=r"ends in \.toml"):
+        tuner.lock(tmp_path / "look.txt")
+    assert taken.read_text() == "mine"
+    assert tuner.template is None
+
+
+def test_duplicate_goes_on_under_a_free_name(tuner: Tuner, tmp_path):
+    first = tuner.lock(tmp_path / "look.toml")
+    _button(tuner, "Duplicate").click()
+    assert tuner.template is None
+    assert not any(row.control.disabled for row in tuner.rows.values())
+    tuner.set("grade.contrast", 1.1)
+    assert str(tmp_path / "look_2.toml") in tuner.summary()
+    assert f"1 setting changed from template {first.sha256[:8]}" in tuner.summary()
+    second = tuner.lock(tmp_path / "look_2.toml")
+    assert load_template(tmp_path / "look.toml") == first
+    assert second.grade.contrast == 1.1
+
+
+def test_unknown_keyword_is_refused_with_a_hint(preview: Preview):
+    with pytest.raises(TypeError, match=r"no keyword 'pth'. Did you mean 'path'"):
+        Tuner(preview.episode, preview.measurements, preview=preview, pth="x")
+    with pytest.raises(FinishError, match="no shot 's9'"):
+        Tuner(preview.episode, preview.measurements, preview=preview).selected = "s9"
