@@ -269,7 +269,7 @@ def demo(
 ) -> None:
     """Do the whole job on the sample episode: measure, lock, finish, measure again, report."""
     from finishkit.batch import shipped
-    from finishkit.report import summary_lines
+    from finishkit.report import load_report, summary_lines
     from finishkit.run import measure_episode
     from finishkit.shots import open_episode
     from finishkit.template import Draft
@@ -292,6 +292,8 @@ def demo(
     template = look.lock(hero=measured.report.hero).save(out / "romance.toml")
     _say("3/3  Finish it, stage by stage, with papermill")
     code = _batch([episode], template, out, jobs, 1, [], False)
+    if code != 1:
+        _say(summary_lines(load_report(out / episode.name / "report.json")))
     _say(f"Done in {time.monotonic() - started:.0f} s.")
     raise typer.Exit(1 if code == 1 else 0)
 

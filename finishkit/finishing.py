@@ -1,19 +1,21 @@
 """One episode through all its passes: fitted on the set, gated, committed, resumable."""
 
-import importlib.metadata
-import os
-import platform
-import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from finishkit.artefact import (
+    Artefact,
+    artefact_of,
+    as_finish_error,
+    report_gates,
+    stop_if_disk_full,
+)
 from finishkit.engines import Engine
 from finishkit.engines.step import (
     SampleJob,
@@ -23,6 +25,7 @@ from finishkit.engines.step import (
     execute_step,
     take_samples,
 )
+from finishkit.environment import environment, render_jobs
 from finishkit.errors import FinishError
 from finishkit.frames import MEZZANINE, Encoding, join_shots, master_encoding
 from finishkit.ingest import Ingest
@@ -35,7 +38,6 @@ from finishkit.report.model import Gate as ReportGate
 from finishkit.report.model import ShotOutcome
 from finishkit.shots import Episode, Shot, ShotId
 from finishkit.stages import Filter, ShotInput
-from finishkit.stages.conform import Conform, conformed_count
 from finishkit.stages.deflicker import DeflickerStage
 from finishkit.stages.faces import FacesStage, net_of
 from finishkit.stages.grade import GradeStage
@@ -55,37 +57,6 @@ CONTENT_STAGES: Mapping[str, Any] = {
 }
 ATTEMPTS = (1.0, 0.5)
 """Shares of a stage's strength tried before it is bypassed for a shot that fails its gate."""
-
-
-def environment() -> dict[str, str]:
-    """Return the versions that decide the numbers, for the report and for every cache key."""
-    names = ("finishkit", "av", "numpy", "opencv-python", "scipy", "dlib-bin", "torch")
-    found = {"python": platform.python_version(), "machine": platform.machine()}
-    for name in names:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
-
-
-@dataclass(slots=True)
-class Artefact:
-    """A shot as it stands between passes."""
-
-    shot: Shot
-    checked: Ingest
-    path: Path
-    sha256: str
-    conform: Conform | None
-    frame_count: int
-    notes: dict[str, float] = field(default_factory=dict)
-    gates: list[ReportGate] = field(default_factory=list)
-
-    @property
-    def pristine(self) -> bool:
-        """True until a stage has made something of it."""
-        return self.path == self.shot.path
 
 
 class EpisodeRun:
@@ -147,7 +118,7 @@ class EpisodeRun:
         self._require_licences()
         rate = self._master_rate(good, checked)
         for shot in good:
-            self.artefacts[shot.id] = _artefact(shot, checked[shot.id], rate)
+            self.artefacts[shot.id] = artefact_of(shot, checked[shot.id], rate)
         for stages in PASSES[:-1]:
             self._content_pass(plan.of(stages), stages[0], raw, rate)
         files = self._render_pass(plan.of(PASSES[-1]), raw, verdict, rate)
@@ -241,7 +212,7 @@ class EpisodeRun:
                     done += 1
                     self.say("shot", stage=name, shot=step.shot, done=done, total=total)
                 else:
-                    self.artefacts[ShotId(step.shot)].gates += _report_gates(name, result)
+                    self.artefacts[ShotId(step.shot)].gates += report_gates(name, result)
                     self.store.part(step.output).unlink(missing_ok=True)
                     todo.append(step)
         for step in todo:
@@ -289,7 +260,7 @@ class EpisodeRun:
                 self.say("skip", stage="upscale+grade", shot=shot, done=len(files), total=len(todo))
                 continue
             waiting.append((step, self._job(step, filters, encoding, rate, False), key))
-        for step, key, result in self._execute(waiting, jobs=_render_jobs()):
+        for step, key, result in self._execute(waiting, jobs=render_jobs()):
             shot = ShotId(step.shot)
             self._take(step, key, result, {})
             self.store.mark(shot, "finished")
@@ -305,7 +276,7 @@ class EpisodeRun:
         samples: dict[ShotId, np.ndarray] = {}
         for job, result in self.engine.map(take_samples, jobs):
             if isinstance(result, Exception):
-                self.quarantine(job.shot, _as_finish_error(job.shot, result))
+                self.quarantine(job.shot, as_finish_error(job.shot, result))
             else:
                 samples[job.shot] = result
         return {shot: samples[shot] for shot in self.artefacts}
@@ -384,8 +355,8 @@ class EpisodeRun:
         for job, result in self.engine.map(execute_step, [j for _, j, _ in waiting], jobs=jobs):
             if isinstance(result, Exception):
                 job.part.unlink(missing_ok=True)
-                _stop_if_disk_full(result, self.store.root)
-                self.quarantine(job.shot, _as_finish_error(job.shot, result))
+                stop_if_disk_full(result, self.store.root)
+                self.quarantine(job.shot, as_finish_error(job.shot, result))
             else:
                 step, key = known[job.shot]
                 yield step, key, result
@@ -409,7 +380,7 @@ class EpisodeRun:
             check=lambda path: check_video(path, artefact.frame_count),
             facts={
                 "notes": dict(result.notes),
-                "gates": [g.model_dump(mode="json") for g in _report_gates(name, result)],
+                "gates": [g.model_dump(mode="json") for g in report_gates(name, result)],
                 "elapsed_s": round(result.elapsed_s, 3),
                 **more,
             },
@@ -443,61 +414,3 @@ class EpisodeRun:
             notes=artefact.notes,
             gates=tuple(artefact.gates),
         )
-
-
-def _artefact(shot: Shot, checked: Ingest, rate: Fraction) -> Artefact:
-    assert checked.probe is not None
-    count = conformed_count(checked.probe, rate)
-    same = checked.probe.constant_rate and checked.probe.rate_fps == rate
-    return Artefact(
-        shot=shot,
-        checked=checked,
-        path=shot.path,
-        sha256=checked.sha256,
-        conform=None if same else Conform(rate_fps=rate, frame_count=count),
-        frame_count=count,
-    )
-
-
-def _report_gates(stage: str, result: StepResult) -> list[ReportGate]:
-    return [
-        ReportGate(
-            name=f"{stage}: {g.name}",
-            before=g.before,
-            after=g.after,
-            limit=g.limit,
-            passed=g.passed,
-            text=g.text,
-        )
-        for g in result.gates
-    ]
-
-
-def _as_finish_error(shot: str, error: Exception) -> FinishError:
-    if isinstance(error, FinishError):
-        return error
-    return FinishError(
-        f"{shot}: a stage failed ({type(error).__name__}: {error}). The other shots are not"
-        " touched by it; finish this one alone with --redo, or generate it again.",
-        "stage_failed",
-    )
-
-
-def _stop_if_disk_full(error: Exception, folder: Path) -> None:
-    # A full disk is nobody's fault but the disk's: stop, and do not blame the shots.
-    free = shutil.disk_usage(folder).free
-    if isinstance(error, FinishError) and error.code == "write_failed" and free < 64 * 2**20:
-        raise FinishError(
-            f"The disk of {folder} is full ({free // 2**20} MiB left). Free some space and run the"
-            " same command again: what is finished stays finished.",
-            "disk_full",
-        )
-
-
-def _render_jobs() -> int | None:
-    """Return 1 on a machine with a GPU: one process owns it."""
-    if shutil.which("nvidia-smi") is None or os.environ.get("CUDA_VISIBLE_DEVICES") == "":
-        return None
-    import torch
-
-    return 1 if torch.cuda.is_available() else None

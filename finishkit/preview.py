@@ -18,6 +18,7 @@ from finishkit.measure import Measurements, measure, sample_frames
 from finishkit.measure.colour import AXES
 from finishkit.progress import Progress
 from finishkit.report import Report
+from finishkit.settings import GradeSettings
 from finishkit.shots import Episode, ShotId, open_episode
 from finishkit.stages import ShotInput
 from finishkit.stages.grade import (
@@ -30,7 +31,7 @@ from finishkit.stages.grade import (
     solve_match,
 )
 from finishkit.store import Store
-from finishkit.template import Draft, GradeSettings
+from finishkit.template import Draft
 from finishkit.verdict import Verdict, judge
 
 WIDTH_PX, HEIGHT_PX = 540, 960

@@ -79,7 +79,6 @@ class Progress:
 
     def counter(self, stage: str) -> Callable[[int, int, str], None]:
         """Return a plain ``(done, total, shot)`` callback that reports under one stage's name."""
-
         begun = False
 
         def count(done: int, total: int, shot: str) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from finishkit.engines import Engine
 from finishkit.engines.local import LocalEngine
+from finishkit.environment import environment
 from finishkit.errors import FinishError
-from finishkit.finishing import EpisodeRun, environment
+from finishkit.finishing import EpisodeRun
 from finishkit.frames import probe
 from finishkit.ingest import Ingest, ingest
 from finishkit.measure import Measurements, measure

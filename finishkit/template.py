@@ -6,112 +6,28 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from annotated_types import Interval
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError
 
 from finishkit.errors import FinishError
+from finishkit.settings import (
+    DeflickerSettings,
+    FacesSettings,
+    GradeSettings,
+    InterpolateSettings,
+    MasterSettings,
+    UpscaleSettings,
+    Weights,
+)
 from finishkit.values import Value
 from finishkit.verdict import Limits
-
-Strength = Annotated[float, Interval(ge=0, le=1), Field(allow_inf_nan=False)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 SCHEMA_VERSION = 1
 MAX_BYTES = 64 * 1024
 """A template file is refused above this size before it is parsed."""
 MAX_LINE_BYTES = 2000
 """And above this line length: ``tomllib`` needs 51 s for one dotted key of 40,000 parts."""
-
-
-class FacesSettings(Value):
-    """Restore faces in the aligned crop, never further than identity allows."""
-
-    strength: Strength = 0.40
-    engine: Literal["detail", "reference"] = "detail"
-    max_identity_shift: Annotated[Finite, Interval(ge=0, le=1)] = 0.12
-    """Largest distance between the embedding of a face before and after, dlib units."""
-    detect_every_frames: Annotated[int, Interval(ge=1, le=48)] = 6
-
-
-class DeflickerSettings(Value):
-    """Even out brightness and colour that jump from frame to frame."""
-
-    strength: Strength = 0.60
-    window_frames: Annotated[int, Interval(ge=3, le=31)] = 7
-    threshold_lstar: Annotated[Finite, Interval(ge=0, le=10)] = 0.25
-    """Shots measured below this are left as they are."""
-
-
-class InterpolateSettings(Value):
-    """Repair the cadence: repeated frames are replaced by motion between their neighbours."""
-
-    strength: Strength = 1.0
-    confidence_min: Strength = 0.70
-    """Where forward and backward flow agree less than this the repeated frame is kept."""
-
-
-class UpscaleSettings(Value):
-    """Enlarge to the master's size."""
-
-    model: Literal["realesr-animevideov3", "realesrgan-x4plus", "lanczos"] = "realesr-animevideov3"
-    strength: Strength = 1.0
-    """Share of the net in the blend with a Lanczos enlargement; 0 is Lanczos alone."""
-    net_budget_mpx: Annotated[Finite, Interval(ge=0, le=1e7)] = 0.0
-    """Megapixels of source frames the net may be spent on, scene by scene from the hook on; the
-    other scenes are enlarged by Lanczos. 0: the net on every shot."""
-    tile_px: Annotated[int, Interval(ge=0, le=4096)] = 0
-    """Tile side at the source's size; 0 chooses by memory."""
-
-
-class GradeSettings(Value):
-    """Bring each shot to its scene, then the scene to the genre's look."""
-
-    strength: Strength = 0.90
-    matching: Literal["scene", "off"] = "scene"
-    max_wb_oct: Annotated[Finite, Interval(ge=0, le=1)] = 0.5
-    max_ev: Annotated[Finite, Interval(ge=0, le=2)] = 0.7
-    max_gain: Annotated[Finite, Interval(ge=1, le=2)] = 1.8
-    """Bound on contrast and saturation trims, as a ratio either way."""
-    saturation: Annotated[Finite, Interval(ge=0.5, le=1.5)] = 1.0
-    contrast: Annotated[Finite, Interval(ge=0.5, le=1.5)] = 1.0
-    temperature_k: Annotated[Finite, Interval(ge=-1500, le=1500)] = 0.0
-    """Warmer (positive) or cooler look, in kelvin around 6500."""
-    blacks_ire: Annotated[Finite, Interval(ge=-5, le=10)] = 0.0
-    """Lifted (positive) or crushed blacks."""
-
-
-class MasterSettings(Value):
-    """One size, one rate, one encoding for all shots."""
-
-    width_px: Annotated[int, Interval(ge=144, le=4320), Field(multiple_of=2)] = 2160
-    height_px: Annotated[int, Interval(ge=256, le=7680), Field(multiple_of=2)] = 3840
-    rate_fps: Literal["source", "23.976", "24", "25", "29.97", "30"] = "source"
-    """``source``: the rate most shots of the episode have."""
-    fit: Literal["crop", "pad"] = "crop"
-    crf: Annotated[int, Interval(ge=0, le=40)] = 16
-    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"] = (
-        "veryfast"
-    )
-    encoder_threads: Annotated[int, Interval(ge=1, le=16)] = 2
-    """Fixed here, not taken from the machine: x264 gives other bytes for other counts."""
-
-
-class Weights(Value):
-    """How much each family counts in the genre's reading of the score."""
-
-    face: Strength = 0.30
-    motion: Strength = 0.20
-    detail: Strength = 0.25
-    colour: Strength = 0.25
-
-    @model_validator(mode="after")
-    def _one_whole(self) -> Self:
-        total = self.face + self.motion + self.detail + self.colour
-        if abs(total - 1) > 1e-6:
-            raise ValueError(f"the four weights add up to {total:g}, not to 1")
-        return self
 
 
 class Look(Value):

@@ -1,4 +1,5 @@
 import hashlib
+import itertools
 import os
 from fractions import Fraction
 
@@ -76,9 +77,7 @@ def test_the_mezzanine_is_lossless_and_repeats(tmp_path):
     digests = set()
     for turn in range(3):
         path = tmp_path / f"{turn}.mkv"
-        write_frames(
-            path, synth.chunks(synth.panning()), rate_fps=Fraction(24), encoding=MEZZANINE
-        )
+        write_frames(path, synth.chunks(synth.panning()), rate_fps=Fraction(24), encoding=MEZZANINE)
         digests.add(hashlib.sha256(path.read_bytes()).hexdigest())
     assert len(digests) == 1
     again = tmp_path / "again.mkv"
@@ -186,7 +185,7 @@ def _click_frames(path, rate: float = 24.0) -> list[float]:
             start = frame.time if start is None else start
             blocks.append(frame.to_ndarray()[0])
     loud = np.flatnonzero(np.abs(np.concatenate(blocks)) > 0.3)
-    first = [loud[0], *(b for a, b in zip(loud, loud[1:], strict=False) if b - a > 2000)]
+    first = [loud[0], *(b for a, b in itertools.pairwise(loud) if b - a > 2000)]
     return [float((i / 48000 + (start or 0)) * rate) for i in first]
 
 

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finishkit.frames import Frames
+from finishkit.settings import DeflickerSettings
 from finishkit.shots import ShotId
 from finishkit.stages import Notes, ShotInput
 from finishkit.stages.streaming import Picture, rechunked, singles
-from finishkit.template import DeflickerSettings
 
 SHORT_PX: Final = 270
 """Short side at which light is compared, as in the metric (:mod:`finishkit.measure.flicker`)."""

@@ -13,11 +13,11 @@ from finishkit.frames import Frames
 from finishkit.measure.identity import Face, FaceBackend, load_backend
 from finishkit.models import CARDS, ModelCard, find
 from finishkit.models.shared import upscaler
+from finishkit.settings import FacesSettings
 from finishkit.shots import ShotId
 from finishkit.stages import Notes, ShotInput, face_crop, face_reference
 from finishkit.stages.face_tracks import Track, at, intervals, match
 from finishkit.stages.streaming import Picture, rechunked, singles
-from finishkit.template import FacesSettings
 
 Pixels = NDArray[np.float32]
 Restore = Callable[[Pixels], Pixels]

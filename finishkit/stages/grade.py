@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from finishkit.frames import Frames
 from finishkit.measure.colour import AXES, DE_PER_UNIT, de_equivalents, grade_vector
+from finishkit.settings import GradeSettings
 from finishkit.shots import ShotId
 from finishkit.stages import Notes, ShotInput
 from finishkit.stages.lut import Lut, apply_lut, build_lut
 from finishkit.stages.trim import Knees, Trim, apply_trim, look_trim, soft_knees
-from finishkit.template import GradeSettings
 
 CONTENT_DE: Final = (3.8, 5.7, 5.2, 3.7, 2.7)
 """How far shots of one grade read apart because they show other things: 98th percentile, an axis

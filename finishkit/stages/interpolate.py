@@ -18,10 +18,10 @@ from finishkit.measure.motion import (
     pair_difference,
 )
 from finishkit.measure.motion import SHORT_PX as REPEAT_SHORT_PX
+from finishkit.settings import InterpolateSettings
 from finishkit.shots import ShotId
 from finishkit.stages import Notes, ShotInput
 from finishkit.stages.streaming import Picture, rechunked, singles
-from finishkit.template import InterpolateSettings
 
 MIN_DUP_RATIO: Final = 0.02
 """Share of repeated frames from which a shot is repaired; below it one repeat in 50 frames."""

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from finishkit.template import GradeSettings
+from finishkit.settings import GradeSettings
 
 GAMMA: Final = 2.4
 """Exponent of the display (ITU-R BT.1886): code ** 2.4 is light. A gain in light is then a gain of

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from finishkit.frames import Frames
 from finishkit.models.shared import upscaler
+from finishkit.settings import UpscaleSettings
 from finishkit.shots import ShotId
 from finishkit.stages import Notes, ShotInput
-from finishkit.template import UpscaleSettings
 
 Fit = Literal["crop", "pad"]
 Picture = NDArray[np.float32]

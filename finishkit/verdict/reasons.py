@@ -181,9 +181,10 @@ def identity_reasons(
             check.append(reason)
         elif who.other_dist is not None and who.other_dist < who.id_dist:
             text = (
-                f"The face of {who.character} is nearer to {who.nearest_other} ({who.other_dist:.2f})"
-                f" than to its own reference ({who.id_dist:.2f}): the wrong name, or two faces the"
-                " face backend cannot tell apart. Add reference images, or use another backend."
+                f"The face of {who.character} is nearer to {who.nearest_other}"
+                f" ({who.other_dist:.2f}) than to its own reference ({who.id_dist:.2f}): the wrong"
+                " name, or two faces the face backend cannot tell apart. Add reference images, or"
+                " use another backend."
             )
             check.append(reason.replace(limit=round(who.other_dist, 3), text=text))
         if who.id_spread is not None and who.id_spread > limits.id_spread:

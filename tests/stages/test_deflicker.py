@@ -6,8 +6,8 @@ import pytest
 
 from finishkit.frames import Frames
 from finishkit.measure.flicker import flicker
+from finishkit.settings import DeflickerSettings
 from finishkit.stages.deflicker import Deflicker, DeflickerStage, removed_share
-from finishkit.template import DeflickerSettings
 
 FRAMES = 24
 HEIGHT, WIDTH = 192, 120

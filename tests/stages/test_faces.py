@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from finishkit.errors import FinishError
 from finishkit.frames import Frames
 from finishkit.measure.identity import Face, load_backend
+from finishkit.settings import FacesSettings
 from finishkit.stages import face_crop, faces
 from finishkit.stages.face_tracks import Track
 from finishkit.stages.faces import Faces, FacesStage, paste, steadied
-from finishkit.template import FacesSettings
 
 Clip = NDArray[np.float32]
 COUNT, EVERY = 7, 3

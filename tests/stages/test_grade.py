@@ -7,12 +7,12 @@ import pytest
 
 from finishkit.frames import Frames, Probe
 from finishkit.measure.colour import AXES, de_equivalents, grade_vector
+from finishkit.settings import GradeSettings
 from finishkit.shots import ShotId
 from finishkit.stages import ShotInput
 from finishkit.stages.grade import GradeStage, scene_targets
 from finishkit.stages.lut import apply_lut
 from finishkit.stages.trim import Knees, Trim, apply_trim, temperature_gains
-from finishkit.template import GradeSettings
 
 PROBE = Probe(
     width_px=160,

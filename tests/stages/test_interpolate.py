@@ -6,8 +6,8 @@ import pytest
 
 from finishkit.frames import Frames
 from finishkit.measure.motion import duplicate_flags
+from finishkit.settings import InterpolateSettings
 from finishkit.stages.interpolate import CadenceRepair, InterpolateStage
-from finishkit.template import InterpolateSettings
 
 HEIGHT, WIDTH = 192, 128
 REPAIR = CadenceRepair(strength=1.0, confidence_min=0.7)

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from finishkit.frames import Frames, Probe
 from finishkit.models.shared import upscaler
+from finishkit.settings import UpscaleSettings
 from finishkit.shots import ShotId
 from finishkit.stages import ShotInput
 from finishkit.stages.upscale import Upscale, UpscaleStage, framing
-from finishkit.template import UpscaleSettings
 
 NET = "realesr-animevideov3"
 Picture = NDArray[np.float32]

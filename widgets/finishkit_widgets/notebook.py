@@ -79,7 +79,10 @@ def show_report(done: Finished) -> None:
     picture = ""
     if sheet.is_file():
         data = base64.b64encode(_shrunk(sheet)).decode()
-        picture = f'<img alt="every shot in cut order, before and after" src="data:image/jpeg;base64,{data}" style="max-width:100%;background:#808080">'
+        picture = (
+            '<img alt="every shot in cut order, before and after"'
+            f' src="data:image/jpeg;base64,{data}" style="max-width:100%;background:#808080">'
+        )
     display(HTML(f"<pre>{lines}</pre>{picture}"))
 
 

@@ -1,0 +1,84 @@
+"""A shot as it stands between passes, and what becomes of its failures."""
+
+import shutil
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+from finishkit.engines.step import StepResult
+from finishkit.errors import FinishError
+from finishkit.ingest import Ingest
+from finishkit.report.model import Gate as ReportGate
+from finishkit.shots import Shot
+from finishkit.stages.conform import Conform, conformed_count
+
+
+@dataclass(slots=True)
+class Artefact:
+    """A shot as it stands between passes: where, made from what, with which notes."""
+
+    shot: Shot
+    checked: Ingest
+    path: Path
+    sha256: str
+    conform: Conform | None
+    frame_count: int
+    notes: dict[str, float] = field(default_factory=dict)
+    gates: list[ReportGate] = field(default_factory=list)
+
+    @property
+    def pristine(self) -> bool:
+        """True until a stage has made something of it."""
+        return self.path == self.shot.path
+
+
+def artefact_of(shot: Shot, checked: Ingest, rate: Fraction) -> Artefact:
+    """Return a shot as it stands before the first pass."""
+    assert checked.probe is not None
+    count = conformed_count(checked.probe, rate)
+    same = checked.probe.constant_rate and checked.probe.rate_fps == rate
+    return Artefact(
+        shot=shot,
+        checked=checked,
+        path=shot.path,
+        sha256=checked.sha256,
+        conform=None if same else Conform(rate_fps=rate, frame_count=count),
+        frame_count=count,
+    )
+
+
+def report_gates(stage: str, result: StepResult) -> list[ReportGate]:
+    """Return a step's gates as the report shows them."""
+    return [
+        ReportGate(
+            name=f"{stage}: {g.name}",
+            before=g.before,
+            after=g.after,
+            limit=g.limit,
+            passed=g.passed,
+            text=g.text,
+        )
+        for g in result.gates
+    ]
+
+
+def as_finish_error(shot: str, error: Exception) -> FinishError:
+    """Return any failure as one with a sentence and a cure."""
+    if isinstance(error, FinishError):
+        return error
+    return FinishError(
+        f"{shot}: a stage failed ({type(error).__name__}: {error}). The other shots are not"
+        " touched by it; finish this one alone with --redo, or generate it again.",
+        "stage_failed",
+    )
+
+
+def stop_if_disk_full(error: Exception, folder: Path) -> None:
+    """Raise when a failure is the disk's: no shot is to blame for a full one."""
+    free = shutil.disk_usage(folder).free
+    if isinstance(error, FinishError) and error.code == "write_failed" and free < 64 * 2**20:
+        raise FinishError(
+            f"The disk of {folder} is full ({free // 2**20} MiB left). Free some space and run the"
+            " same command again: what is finished stays finished.",
+            "disk_full",
+        )

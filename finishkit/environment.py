@@ -1,0 +1,27 @@
+"""What this machine is: the versions that decide the numbers, and who owns the GPU."""
+
+import importlib.metadata
+import os
+import platform
+import shutil
+
+
+def environment() -> dict[str, str]:
+    """Return the versions that decide the numbers, for the report and for every cache key."""
+    names = ("finishkit", "av", "numpy", "opencv-python", "scipy", "dlib-bin", "torch")
+    found = {"python": platform.python_version(), "machine": platform.machine()}
+    for name in names:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def render_jobs() -> int | None:
+    """Return how many processes may render: one on a machine with a GPU, which it owns."""
+    if shutil.which("nvidia-smi") is None or os.environ.get("CUDA_VISIBLE_DEVICES") == "":
+        return None
+    import torch
+
+    return 1 if torch.cuda.is_available() else None
