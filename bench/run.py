@@ -98,7 +98,7 @@ def colour() -> tuple[float, float]:
 
 
 def upscaling() -> tuple[float, float]:
-    """The same weights and frame: finishkit's engine against plain float32 torch."""
+    """Enlarge a frame with the same weights: our engine against plain float32 torch."""
     import torch
 
     from finishkit.models import CARDS, load

@@ -23,13 +23,10 @@ class Artefact:
     sha256: str
     conform: Conform | None
     frame_count: int
+    repeats: float
+    """Share of frames that the conform shows again: a slower clip at the master's rate."""
     notes: dict[str, float] = field(default_factory=dict)
     gates: list[ReportGate] = field(default_factory=list)
-
-    @property
-    def pristine(self) -> bool:
-        """True until a stage has made something of it."""
-        return self.path == self.shot.path
 
 
 def artefact_of(shot: Shot, checked: Ingest, rate: Fraction) -> Artefact:
@@ -44,6 +41,7 @@ def artefact_of(shot: Shot, checked: Ingest, rate: Fraction) -> Artefact:
         sha256=checked.sha256,
         conform=None if same else Conform(rate_fps=rate, frame_count=count),
         frame_count=count,
+        repeats=max(0.0, 1 - float(checked.probe.rate_fps / rate)),
     )
 
 

@@ -157,10 +157,10 @@ class EpisodeRun:
         inputs = []
         for shot, artefact in self.artefacts.items():
             measured = dict(values[shot])
-            if artefact.conform is not None and artefact.checked.probe is not None:
+            repeated = measured.get("dup_ratio")
+            if repeated is not None:
                 # Shown at a higher rate, frames repeat by design: the cadence stage must know.
-                slower = 1 - float(artefact.checked.probe.rate_fps / artefact.conform.rate_fps)
-                measured["dup_ratio"] = max(measured.get("dup_ratio") or 0.0, slower)
+                measured["dup_ratio"] = max(repeated, artefact.repeats)
             assert artefact.checked.probe is not None
             inputs.append(
                 ShotInput(

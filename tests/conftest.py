@@ -1,10 +1,25 @@
 """What several test files share."""
 
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 FOOTAGE = os.environ.get("FINISHKIT_FOOTAGE", "")
 
 
@@ -38,3 +53,19 @@ def _own_cache(tmp_path_factory, monkeypatch):
     """Keep decoded weights between tests, and out of the user's home."""
     cache = tmp_path_factory.getbasetemp().parent / "finishkit-cache"
     monkeypatch.setenv("FINISHKIT_CACHE", str(cache))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator["Browser"]:
+    """One real Chromium for the whole suite; missing, it skips, or fails where it is required."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        if "browser" in os.environ.get("FINISHKIT_REQUIRE", ""):
+            pytest.fail("FINISHKIT_REQUIRE asks for a browser and there is no chromium")
+        pytest.skip("no chromium on this machine")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
+        yield running
+        running.close()

@@ -159,7 +159,7 @@ def test_flicker_cast_and_repeats_are_halved_by_measurement(tmp_path):
     folder.mkdir()
     rng = np.random.default_rng(4)
     for i in range(6):
-        data = 0.7 * synth.panning(seed=3, count=48, height=384, width=216, step=1.2)
+        data = 0.7 * synth.panning(seed=3, count=48, height=384, width=216, step=2.0)
         if i == 1:
             data = np.clip(data * (1 + 0.05 * rng.normal(size=(48, 1, 1, 1))), 0, 1)
         if i == 3:
@@ -205,6 +205,27 @@ def test_shots_of_other_rates_are_conformed_by_time(tmp_path):
     levels = np.concatenate([f.data for f in read_frames(slow)])[:, 100, 50, 1]
     assert np.abs(np.diff(levels[::2])).min() > 0, "every picture is there, at its own time"
     assert decode_report(done.folder / "master.mp4").frame_count == 144
+
+
+def test_a_slower_shot_gets_its_missing_frames(tmp_path):
+    """12 fps in a 24 fps master: every second frame would repeat, and is made from motion."""
+    folder = tmp_path / "ep"
+    folder.mkdir()
+    smooth = synth.panning(seed=5, count=48, height=384, width=216, step=1.5)
+    for i in range(2):
+        synth.write_clip(folder / f"{i}.mp4", smooth, sound=False)
+    synth.write_clip(folder / "2.mp4", smooth[::2], rate=12, sound=False)
+    look = template(**{"grade.matching": "off"})
+    done = finish_episode(open_episode(folder), look, tmp_path / "out", jobs=2)
+    slow = next(s for s in done.report.shots if s.shot == "2")
+    assert slow.solved["interpolate.repaired"] >= 20
+    assert slow.finished is not None
+    assert slow.finished["dup_ratio"] <= 0.05
+    made = np.concatenate([f.data for f in read_frames(done.folder / "shots" / "2.mp4")])
+    true = np.concatenate([f.data for f in read_frames(done.folder / "shots" / "0.mp4")])
+    error = ((made[1:-2:2] - true[1:-2:2]) ** 2).mean()
+    repeat = ((true[:-2:2] - true[1:-1:2]) ** 2).mean()
+    assert error < repeat / 2
 
 
 def test_nothing_usable_is_an_error_and_not_an_empty_master(tmp_path):

@@ -1,8 +1,6 @@
 """A small episode with known measurements, and a real browser."""
 
-import os
-import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -184,19 +182,3 @@ def make(clips: Path) -> Maker:
 def _all(episode: Episode, changes: Changes) -> Measurements:
     shots = tuple(measured(s, **changes.get(s.id, {})) for s in episode if s.id != TORN)
     return Measurements(episode=episode.name, shots=shots)
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    """A real Chromium; without one the test is skipped, unless FINISHKIT_REQUIRE asks for it."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        if "browser" in os.environ.get("FINISHKIT_REQUIRE", ""):
-            pytest.fail("FINISHKIT_REQUIRE asks for a browser and there is no chromium.")
-        pytest.skip("There is no chromium on this machine.")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()

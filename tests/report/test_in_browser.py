@@ -26,8 +26,8 @@ def page_path(request, make, tmp_path):
 
 @pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_page_holds_in_chromium(chromium, page_path, width, scheme):
-    context = chromium.new_context(
+def test_page_holds_in_browser(browser, page_path, width, scheme):
+    context = browser.new_context(
         viewport={"width": width, "height": 844}, color_scheme=scheme, offline=True
     )
     try:
@@ -81,10 +81,10 @@ CONTRAST = """() => {
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_words_have_enough_contrast(chromium, make, tmp_path, scheme):
+def test_words_have_enough_contrast(browser, make, tmp_path, scheme):
     made = make(raw=RAW, finished={}, torn=True)
     path = write_report(made.report, tmp_path, sources=made.sources, finished_files=made.finished)
-    context = chromium.new_context(color_scheme=scheme)
+    context = browser.new_context(color_scheme=scheme)
     try:
         page = context.new_page()
         page.goto(path.as_uri())
