@@ -13,6 +13,7 @@ from pathlib import Path
 from finishkit.errors import FinishError
 from finishkit.frames import Probe, probe
 from finishkit.frames.check import decode_report
+from finishkit.processes import die_with_parent
 from finishkit.shots import Episode, Shot, ShotId
 from finishkit.values import Value
 
@@ -218,5 +219,6 @@ def _limit_resources() -> None:
 
 
 if __name__ == "__main__":
+    die_with_parent()
     _limit_resources()
     sys.stdout.write(json.dumps(_check(Path(sys.argv[1]))))

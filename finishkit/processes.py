@@ -1,6 +1,7 @@
 """Processes that do not outlive who started them."""
 
 import ctypes
+import multiprocessing
 import os
 import signal
 import sys
@@ -16,7 +17,8 @@ def die_with_parent() -> None:
     """
     if sys.platform != "linux":
         return
-    parent = os.getppid()
+    starter = multiprocessing.parent_process()
+    parent = starter.pid if starter is not None else os.getppid()
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         # It died before we asked.

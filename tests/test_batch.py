@@ -75,7 +75,7 @@ def _kept(folder: Path) -> dict[str, str]:
 
 @pytest.mark.slow
 def test_killed_twenty_times_it_resumes_and_loses_nothing(tmp_path):
-    episode = synth.make_episode(tmp_path, shots=4, count=24)
+    episode = synth.make_episode(tmp_path, shots=3, count=12)
     toml = template().save(tmp_path / "t.toml")
     out = tmp_path / "whole"
     started = time.monotonic()
@@ -85,7 +85,7 @@ def test_killed_twenty_times_it_resumes_and_loses_nothing(tmp_path):
     length_s = time.monotonic() - started
     assert whole.returncode == 0, whole.stderr
     truth = _kept(out / "ep01")
-    assert len(truth) >= 5
+    assert len(truth) >= 4
     notebook = nbformat.read(out / "ep01" / "ep01.ipynb", as_version=4)
     assert any("master.mp4" in str(c.get("outputs", "")) for c in notebook.cells)
 
@@ -102,13 +102,12 @@ def test_killed_twenty_times_it_resumes_and_loses_nothing(tmp_path):
             )  # fmt: skip
             killed = False
             if kills < KILLS:
-                # Most of the run is start-up; half of the kills aim at the work itself.
-                wait = rng.uniform(0.2, 1.0) if kills % 2 else rng.uniform(0.5, 1.1)
+                wait = rng.uniform(0.15, 0.95)
                 killed = not _ended_within(child, wait * length_s)
             if killed:
                 os.killpg(child.pid, signal.SIGKILL)
                 kills += 1
-            _, error = child.communicate()
+            _, error = child.communicate(timeout=120)
             _assert_nothing_half(out / "ep01", truth)
             _assert_not_redone(out / "ep01", finished_once)
             if not killed:

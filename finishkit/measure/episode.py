@@ -22,6 +22,7 @@ from finishkit.measure.identity import FaceBackend, load_backend, reference_embe
 from finishkit.measure.metrics import METRICS
 from finishkit.measure.observe import ALL, FACE, VERSION, observe
 from finishkit.measure.values import Measurements, Observation, ShotMeasurement
+from finishkit.processes import die_with_parent
 from finishkit.shots import Character, Episode, Shot, ShotId
 from finishkit.store import digest, sha256_file, write_bytes
 from finishkit.values import Value
@@ -276,7 +277,7 @@ def _observations(
         return
     # Spawned, not forked: cv2 and dlib hold locks of threads that a fork would not copy.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+    with ProcessPoolExecutor(jobs, context, initializer=_begin_worker) as pool:
         running: dict[Future[Observation], _Job] = {}
         with _one_thread():
             for job in work:
@@ -294,6 +295,12 @@ def _observations(
         finally:
             for future in running:
                 future.cancel()
+
+
+def _begin_worker() -> None:
+    # A killed batch must not leave its measuring behind.
+    die_with_parent()
+    cv2.setNumThreads(1)
 
 
 @contextlib.contextmanager
