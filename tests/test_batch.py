@@ -61,6 +61,7 @@ def test_the_worst_episode_decides(codes, worst):
 def _command(episode: Path, toml: Path, out: Path) -> list[str]:
     return [
         sys.executable, "-m", "finishkit", "batch", str(episode), "-t", str(toml), "-O", str(out),
+        "-j", "1",
     ]  # fmt: skip
 
 
@@ -75,7 +76,7 @@ def _kept(folder: Path) -> dict[str, str]:
 
 @pytest.mark.slow
 def test_killed_twenty_times_it_resumes_and_loses_nothing(tmp_path):
-    episode = synth.make_episode(tmp_path, shots=3, count=12)
+    episode = synth.make_episode(tmp_path, shots=2, count=8)
     toml = template().save(tmp_path / "t.toml")
     out = tmp_path / "whole"
     started = time.monotonic()
@@ -85,7 +86,7 @@ def test_killed_twenty_times_it_resumes_and_loses_nothing(tmp_path):
     length_s = time.monotonic() - started
     assert whole.returncode == 0, whole.stderr
     truth = _kept(out / "ep01")
-    assert len(truth) >= 4
+    assert len(truth) >= 3
     notebook = nbformat.read(out / "ep01" / "ep01.ipynb", as_version=4)
     assert any("master.mp4" in str(c.get("outputs", "")) for c in notebook.cells)
 
@@ -102,7 +103,7 @@ def test_killed_twenty_times_it_resumes_and_loses_nothing(tmp_path):
             )  # fmt: skip
             killed = False
             if kills < KILLS:
-                wait = rng.uniform(0.15, 0.95)
+                wait = rng.uniform(0.15, 0.9)
                 killed = not _ended_within(child, wait * length_s)
             if killed:
                 os.killpg(child.pid, signal.SIGKILL)
