@@ -30,7 +30,6 @@ from finishkit.errors import FinishError
 from finishkit.frames import MEZZANINE, Encoding, join_shots, master_encoding
 from finishkit.ingest import Ingest
 from finishkit.measure import Measurements
-from finishkit.measure.colour import AXES
 from finishkit.models import CARDS, require_licence
 from finishkit.plan import PASSES, Plan, Step
 from finishkit.progress import Progress
@@ -225,10 +224,9 @@ class EpisodeRun:
     ) -> dict[ShotId, Path]:
         """Fit the grade on the repaired set, then enlarge, grade and encode every shot."""
         master = self.template.master
+        self.say("stage", stage="fit the set", total=1)
         samples = self._samples()
-        flagged = frozenset(
-            s.shot for s in verdict.shots if any(r.metric in AXES for r in s.reasons)
-        )
+        flagged = frozenset(s.shot for s in verdict.shots if s.off_colour)
         inputs = self._inputs(raw, samples, flagged)
         hero = self.template.hero or verdict.hero
         grades = GradeStage().fit(
@@ -242,6 +240,7 @@ class EpisodeRun:
             out_size_px=(master.width_px, master.height_px),
             fit_mode=master.fit,
         )
+        self.say("shot", stage="fit the set", done=1, total=1)
         encoding = master_encoding(master.crf, master.preset, master.encoder_threads)
         files: dict[ShotId, Path] = {}
         waiting: list[tuple[Step, StepJob, str]] = []

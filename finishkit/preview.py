@@ -15,7 +15,6 @@ from finishkit.errors import FinishError
 from finishkit.frames import Frames, Probe, probe, read_frames
 from finishkit.ingest import ingest
 from finishkit.measure import Measurements, measure, sample_frames
-from finishkit.measure.colour import AXES
 from finishkit.progress import Progress
 from finishkit.report import Report
 from finishkit.settings import GradeSettings
@@ -67,9 +66,7 @@ class Preview:
         self.episode = episode
         self.verdict = verdict
         self.measurements = measurements
-        self._flagged = frozenset(
-            s.shot for s in verdict.shots if any(r.metric in AXES for r in s.reasons)
-        )
+        self._flagged = frozenset(s.shot for s in verdict.shots if s.off_colour)
         self._probe = lru_cache(maxsize=None)(self._read_probe)
         self._samples = lru_cache(maxsize=None)(self._read_samples)
         self._decoded = lru_cache(maxsize=12)(self._read_frame)

@@ -104,8 +104,8 @@ def test_stages_run_over_all_shots_before_the_next_begins(finished):
     events = [json.loads(x) for x in (done.folder / "events.jsonl").read_text().splitlines()]
     order = [e["stage"] for e in events if e["kind"] == "stage"]
     assert order == [
-        "check", "measure", "faces", "deflicker", "interpolate", "upscale+grade", "master",
-        "measure again", "report",
+        "check", "measure", "faces", "deflicker", "interpolate", "fit the set", "upscale+grade",
+        "master", "measure again", "report",
     ]  # fmt: skip
     seen = [e["stage"] for e in events if e["stage"]]
     assert seen == sorted(seen, key=order.index)

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from annotated_types import Interval
 from pydantic import Field
 
+from finishkit.measure.colour import AXES
 from finishkit.values import Value
 
 Action = Literal["ok", "fix", "check", "regenerate"]
@@ -85,6 +86,11 @@ class ShotVerdict(Value):
     reasons: tuple[Reason, ...] = ()
     unknown: tuple[str, ...] = ()
     z: dict[str, float] = {}
+
+    @property
+    def off_colour(self) -> bool:
+        """True when its colour is flagged: such a shot is corrected, and is no target."""
+        return any(reason.metric in AXES for reason in self.reasons)
 
 
 class Cut(Value):
