@@ -363,7 +363,7 @@ def lab(
     notebook: Annotated[str, typer.Argument(help="Notebook to open.")] = "10_measure.ipynb",
     folder: Annotated[
         Path, typer.Option(help="Where your copies of the notebooks go; never overwritten.")
-    ] = Path("notebooks"),
+    ] = Path("finishkit-notebooks"),
 ) -> None:
     """Open JupyterLab on this machine alone, on your own copies of the notebooks."""
     from finishkit.lab import start_lab

@@ -1,5 +1,6 @@
 """JupyterLab for a creator: on this machine alone, with a token, on copies of the notebooks."""
 
+import os
 import secrets
 import shutil
 import socket
@@ -34,6 +35,10 @@ def start_lab(folder: Path, notebook: str) -> None:
     for name in names:
         if not (folder / name).exists():
             shutil.copyfile(source / name, folder / name)
+    # The notebooks begin on the sample episode, beside them.
+    sample = folder.resolve().parent / "sample_shots" / "ep01"
+    if not sample.exists():
+        shutil.copytree(shipped("sample_shots/ep01"), sample)
     command = lab_command(folder, notebook, secrets.token_hex(16))
     try:
         code = subprocess.run(command, check=False).returncode
@@ -67,4 +72,6 @@ def lab_command(folder: Path, notebook: str, token: str) -> list[str]:
         f"--IdentityProvider.token={token}",
         f"--ServerApp.root_dir={folder.resolve()}",
         f"--LabApp.default_url=/lab/tree/{notebook}",
+        # In a container one is root, and the server is on the loopback address behind a token.
+        *(["--allow-root"] if os.geteuid() == 0 else []),
     ]

@@ -197,9 +197,8 @@ class Terminal:
             return
         self._last_s = now
         filled = round(24 * done / total) if total else 24
-        parts = [
-            f"{stage:<12} {'█' * filled}{'·' * (24 - filled)} {done}/{total}{' shots' if total > 1 else ''}"
-        ]
+        bar = "█" * filled + "·" * (24 - filled)
+        parts = [f"{stage:<12} {bar} {done}/{total}" + (" shots" if total > 1 else "")]
         if finished:
             parts.append(f"{now - self._started_s:.0f} s")
         else:
