@@ -263,7 +263,7 @@ def demo(
         bool, typer.Option("--draft", help="Enlarge by Lanczos instead of Real-ESRGAN: quicker.")
     ] = False,
     full: Annotated[
-        bool, typer.Option("--full", help="Real-ESRGAN on every shot: about 6 min on 2 cores.")
+        bool, typer.Option("--full", help="Real-ESRGAN on every shot: takes longer.")
     ] = False,
     jobs: JobsOption = None,
 ) -> None:

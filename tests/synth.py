@@ -8,7 +8,7 @@ import av
 import cv2
 import numpy as np
 
-from finishkit.frames import Frames, master_encoding, write_frames
+from finishkit.frames import Frames, Probe, master_encoding, write_frames
 
 WIDTH_PX, HEIGHT_PX = 144, 256
 
@@ -96,3 +96,22 @@ def make_episode(
             write_clip(folder / clip, panning(seed=i // 2, count=count, step=1.0 + 0.3 * i))
             table.writerow([clip[:-4], clip, f"scene {i * scenes // shots + 1}", "", f"prompt {i}"])
     return folder
+
+
+def probed(width_px: int, height_px: int, frame_count: int) -> Probe:
+    """Return what is known of an ordinary 24 fps clip."""
+    return Probe(
+        width_px=width_px,
+        height_px=height_px,
+        rate_fps=Fraction(24),
+        frame_count=frame_count,
+        duration_s=frame_count / 24,
+        codec="h264",
+        container="mp4",
+        pixel_format="yuv420p",
+        matrix="bt709",
+        colour_tagged=True,
+        full_range=False,
+        transfer="sdr",
+        rotation_deg=0,
+    )

@@ -1,11 +1,10 @@
 import pickle
-from fractions import Fraction
 
 import cv2
 import numpy as np
 import pytest
 
-from finishkit.frames import Frames, Probe
+from finishkit.frames import Frames
 from finishkit.measure.colour import AXES, de_equivalents, grade_vector
 from finishkit.settings import GradeSettings
 from finishkit.shots import ShotId
@@ -13,22 +12,9 @@ from finishkit.stages import ShotInput
 from finishkit.stages.grade import GradeStage, scene_targets
 from finishkit.stages.lut import apply_lut
 from finishkit.stages.trim import Knees, Trim, apply_trim, temperature_gains
+from tests import synth
 
-PROBE = Probe(
-    width_px=160,
-    height_px=284,
-    rate_fps=Fraction(24),
-    frame_count=3,
-    duration_s=0.125,
-    codec="h264",
-    container="mp4",
-    pixel_format="yuv420p",
-    matrix="bt709",
-    colour_tagged=True,
-    full_range=False,
-    transfer="sdr",
-    rotation_deg=0,
-)
+PROBE = synth.probed(160, 284, 3)
 
 
 def room(seed, frames=1):

@@ -1,19 +1,19 @@
 """Enlarging: the master's exact size, nothing stretched, the net where it helps."""
 
 import pickle
-from fractions import Fraction
 
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from finishkit.frames import Frames, Probe
+from finishkit.frames import Frames
 from finishkit.models.shared import upscaler
 from finishkit.settings import UpscaleSettings
 from finishkit.shots import ShotId
 from finishkit.stages import ShotInput
-from finishkit.stages.upscale import Upscale, UpscaleStage, framing
+from finishkit.stages.upscale import Upscale, UpscaleStage, framing, within_budget
+from tests import synth
 
 NET = "realesr-animevideov3"
 Picture = NDArray[np.float32]
@@ -174,21 +174,7 @@ def test_a_blown_up_picture_is_halved_first_and_gains_by_it() -> None:
 
 
 def shot(name: str, eff_r: float | None) -> ShotInput:
-    probe = Probe(
-        width_px=60,
-        height_px=80,
-        rate_fps=Fraction(24),
-        frame_count=3,
-        duration_s=0.125,
-        codec="h264",
-        container="mp4",
-        pixel_format="yuv420p",
-        matrix="bt709",
-        colour_tagged=True,
-        full_range=False,
-        transfer="sdr",
-        rotation_deg=0,
-    )
+    probe = synth.probed(60, 80, 3)
     samples = np.zeros((1, 8, 8, 3), np.uint8)
     return ShotInput(
         id=ShotId(name), scene="a", probe=probe, measured={"eff_r": eff_r}, samples=samples
@@ -236,3 +222,26 @@ def test_eight_bit_chunks_are_read_too() -> None:
     picture = np.round(portrait() * 255).astype(np.uint8)
     (out,) = upscale("lanczos")(iter([Frames(data=picture[None], pts_s=np.zeros(1))]), {})
     np.testing.assert_allclose(out.data[0], picture.astype(np.float32) / 255, atol=1e-6)
+
+
+def in_scene(name: str, scene: str) -> ShotInput:
+    return ShotInput(
+        id=ShotId(name),
+        scene=scene,
+        probe=synth.probed(1000, 1000, 2),  # two megapixels a shot
+        measured={},
+        samples=np.zeros((0, 1, 1, 3), np.uint8),
+    )
+
+
+@pytest.mark.parametrize(
+    ("budget_mpx", "netted"),
+    [(0, "abcde"), (3.9, ""), (4, "ab"), (7.9, "ab"), (8, "abcd"), (10, "abcde")],
+)
+def test_the_budget_goes_to_whole_scenes_from_the_hook_on(budget_mpx, netted):
+    shots = [in_scene(n, s) for n, s in zip("abcde", "11223", strict=True)]
+    assert within_budget(shots, budget_mpx) == set(netted)
+    fitted = UpscaleStage().fit(
+        shots, UpscaleSettings(net_budget_mpx=budget_mpx), out_size_px=(64, 64)
+    )
+    assert {n for n, f in fitted.items() if f.strength > 0} == set(netted)
