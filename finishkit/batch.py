@@ -13,6 +13,7 @@ from annotated_types import Interval
 from pydantic import Field
 
 from finishkit.errors import FinishError
+from finishkit.measure.identity import choose_backend
 from finishkit.processes import die_with_parent
 from finishkit.shots import open_episode
 from finishkit.store import Store
@@ -42,6 +43,8 @@ class RunParams(Value):
         Worker processes; 0: as many as there are processors.
     redo : str
         Shots to make anew, separated by commas.
+    faces : str
+        Face backend, see :func:`finishkit.measure.identity.choose_backend`.
     """
 
     episode: Annotated[str, Field(min_length=1)] = "../sample_shots/ep01"
@@ -49,6 +52,7 @@ class RunParams(Value):
     out: Annotated[str, Field(min_length=1)] = "../runs"
     jobs: Annotated[int, Interval(ge=0, le=256)] = 0
     redo: str = ""
+    faces: str = "auto"
 
     @property
     def redo_shots(self) -> tuple[str, ...]:
@@ -121,11 +125,12 @@ def run_batch(
     Raises
     ------
     FinishError
-        Before anything runs: a missing episode or template, two episodes of one name.
+        Before anything runs: a missing episode or template, two episodes of one name, a face
+        backend that is not there or that the template's licence does not allow.
     """
     names: set[str] = set()
     for one in params:
-        load_template(one.template)
+        choose_backend(one.faces, licence=load_template(one.template).licence)
         name = open_episode(one.episode).name
         if name in names:
             raise FinishError(
@@ -165,7 +170,9 @@ def worst_exit_code(codes: Sequence[int]) -> int:
 
 def _absolute(params: RunParams) -> RunParams:
     paths = {n: str(Path(getattr(params, n)).resolve()) for n in ("episode", "template", "out")}
-    return params.replace(**paths)
+    # Settled, since a relative path of a model means another file to the notebook.
+    licence = load_template(params.template).licence
+    return params.replace(**paths, faces=choose_backend(params.faces, licence=licence))
 
 
 def _run_notebook(params: RunParams) -> EpisodeResult:

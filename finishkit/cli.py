@@ -27,7 +27,7 @@ app.add_typer(models_app, name="models")
 
 USAGE_CODES = frozenset(
     {"unknown_setting", "bad_setting", "unknown_genre", "no_folder", "no_clips", "no_such_shot",
-     "locked", "no_template", "not_locked", "out_in_sources", "usage"}
+     "locked", "no_template", "not_locked", "no_such_backend", "out_in_sources", "usage"}
 )  # fmt: skip
 """Reason codes of mistakes at the keyboard: they end with exit code 2, everything else with 1."""
 
@@ -35,6 +35,14 @@ EpisodeArg = Annotated[Path, typer.Argument(help="Folder of the episode's clips.
 OutOption = Annotated[Path, typer.Option("--out", "-O", help="Results go to OUT/<episode>.")]
 JobsOption = Annotated[
     int | None, typer.Option("--jobs", "-j", min=1, help="Worker processes; default: all cores.")
+]
+FacesOption = Annotated[
+    str,
+    typer.Option(
+        envvar="FINISHKIT_FACES",
+        help="What tells faces apart: auto, dlib, arcface:FILE.onnx or insightface:FOLDER"
+        " (see: finishkit doctor).",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 TemplateOption = Annotated[
@@ -71,6 +79,7 @@ def measure(
     episode: EpisodeArg,
     out: OutOption = Path("runs"),
     jobs: JobsOption = None,
+    faces: FacesOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """Measure every shot, judge it against its neighbours, write the report."""
@@ -78,7 +87,9 @@ def measure(
     from finishkit.run import measure_episode
     from finishkit.shots import open_episode
 
-    done = measure_episode(open_episode(episode), out, jobs=jobs, progress=Progress(Terminal()))
+    done = measure_episode(
+        open_episode(episode), out, jobs=jobs, faces=faces, progress=Progress(Terminal())
+    )
     if as_json:
         _json({"folder": str(done.folder), "exit_code": done.exit_code})
     else:
@@ -106,6 +117,7 @@ def lock(
     ] = None,
     out: OutOption = Path("runs"),
     jobs: JobsOption = None,
+    faces: FacesOption = "auto",
 ) -> None:
     """Lock a template: one file, one look, the same settings for every shot."""
     from finishkit.shots import open_episode
@@ -123,7 +135,7 @@ def lock(
     if hero:
         hero = opened[hero].id
     else:
-        hero = _proposed_hero(opened, out, jobs)
+        hero = _proposed_hero(opened, out, jobs, faces)
         _say(f"Hero shot: {hero} (the one the others resemble most; choose with --hero)")
     template = draft.lock(hero=hero)
     template.save(output)
@@ -134,10 +146,11 @@ def lock(
     )
 
 
-def _proposed_hero(opened: Any, out: Path, jobs: int | None) -> str:
+def _proposed_hero(opened: Any, out: Path, jobs: int | None, faces: str) -> str:
     from finishkit.run import measured_verdict
 
-    return measured_verdict(opened, out, jobs=jobs, progress=Progress(Terminal())).hero
+    say = Progress(Terminal())
+    return measured_verdict(opened, out, jobs=jobs, faces=faces, progress=say).hero
 
 
 @app.command()
@@ -153,6 +166,7 @@ def finish(
         bool, typer.Option("--dry-run", help="Only say what would be done.")
     ] = False,
     jobs: JobsOption = None,
+    faces: FacesOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """Finish one episode here and now, stage by stage; run again to resume."""
@@ -171,7 +185,13 @@ def finish(
             _say(f"{' + '.join(step.stages):<16} {step.shot or 'all':<24} -> {step.output}")
         return
     done = finish_episode(
-        opened, locked, out, jobs=jobs, redo=tuple(redo or ()), progress=Progress(Terminal())
+        opened,
+        locked,
+        out,
+        jobs=jobs,
+        redo=tuple(redo or ()),
+        faces=faces,
+        progress=Progress(Terminal()),
     )
     if as_json:
         _json({"folder": str(done.folder), "exit_code": done.exit_code})
@@ -191,22 +211,23 @@ def batch(
     redo: Annotated[
         list[str] | None, typer.Option("--redo", help="Make this shot anew (repeatable).")
     ] = None,
+    faces: FacesOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """Finish whole episodes unattended: papermill runs the notebook, kept beside the master."""
-    raise typer.Exit(_batch(episodes, template, out, jobs, at_once, redo or [], as_json))
+    raise typer.Exit(_batch(episodes, template, out, jobs, at_once, redo or [], as_json, faces))
 
 
 def _batch(
     episodes: list[Path], template: Path, out: Path, jobs: int | None, at_once: int,
-    redo: list[str], as_json: bool,
+    redo: list[str], as_json: bool, faces: str = "auto",
 ) -> int:  # fmt: skip
     from finishkit.batch import RunParams, run_batch, worst_exit_code
 
     params = [
         RunParams(
             episode=str(e), template=str(template), out=str(out), jobs=jobs or 0,
-            redo=",".join(redo),
+            redo=",".join(redo), faces=faces,
         )
         for e in episodes
     ]  # fmt: skip

@@ -50,7 +50,7 @@ def examine() -> list[Finding]:
         _decoder(),
         _device(),
         *_weights(),
-        _faces(),
+        *_faces(),
         _fonts(),
         _disk(),
     ]
@@ -148,16 +148,49 @@ def _weights() -> list[Finding]:
     return findings
 
 
-def _faces() -> Finding:
-    from finishkit.measure.identity import load_backend
+def _faces() -> list[Finding]:
+    """Say which face backend measures, what commercial work would take, and what is better."""
+    from finishkit.measure.identity import (
+        backend_choices,
+        choose_backend,
+        faces_dir,
+        load_backend,
+    )
 
     try:
-        backend = load_backend("dlib")
+        used = load_backend(choose_backend())
+        choices = backend_choices()
     except FinishError as error:
-        return Finding(
-            what="faces", state="missing", text=str(error), cure='pip install "finishkit"'
+        return [Finding(what="faces", state="missing", text=str(error))]
+    sold = next(choice for choice in choices if choice.commercial)
+    text = f"{used.name}; {used.licence}; commercial use: {'yes' if used.commercial else 'no'}"
+    findings = [Finding(what="faces", state="ok", text=text)]
+    if not used.commercial:
+        text = f'refused where the template says licence = "commercial"; allowed: {sold.name}'
+        findings.append(Finding(what="faces, sold", state="note", text=text))
+    if sold.name == "dlib":
+        findings.append(
+            Finding(
+                what="faces, sold",
+                state="note",
+                text="dlib cannot tell similar faces apart; AuraFace's recogniser (fal/AuraFace-v1,"
+                " glintr100.onnx, 261 MB, Apache-2.0) with YuNet (OpenCV Zoo,"
+                " face_detection_yunet_2026may.onnx, MIT) can, also in work that is sold",
+                cure=f"put both files into {faces_dir()}",
+            )
         )
-    return Finding(what="faces", state="ok", text=f"{backend.name}, {backend.licence}")
+    if used.name == "dlib":
+        missing = "" if _version("insightface") else ' and: pip install "finishkit[insightface]"'
+        findings.append(
+            Finding(
+                what="faces, private",
+                state="note",
+                text="insightface's pack buffalo_l (det_10g.onnx, w600k_r50.onnx) tells faces apart"
+                " best; non-commercial research only",
+                cure=f"unpack it into {faces_dir() / 'buffalo_l'}{missing}",
+            )
+        )
+    return findings
 
 
 def _fonts() -> Finding:

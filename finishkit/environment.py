@@ -4,6 +4,7 @@ import importlib.metadata
 import os
 import platform
 import shutil
+from pathlib import Path
 
 
 def environment() -> dict[str, str]:
@@ -16,6 +17,23 @@ def environment() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             found[name] = "not installed"
     return found
+
+
+def models_dir() -> Path:
+    """Return the folder of decoded and user-supplied weights.
+
+    ``$FINISHKIT_CACHE/models``, else ``$XDG_CACHE_HOME/finishkit/models``, else
+    ``~/.cache/finishkit/models``. It is not created.
+
+    Returns
+    -------
+    folder : Path
+    """
+    own = os.environ.get("FINISHKIT_CACHE")
+    if own:
+        return Path(own).expanduser().resolve() / "models"
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser().resolve() / "finishkit" / "models"
 
 
 def render_jobs() -> int | None:

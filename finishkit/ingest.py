@@ -1,21 +1,24 @@
 """Can it be trusted: every clip is decoded once, in a process of its own, before it is believed."""
 
-import json
 import os
-import resource
 import stat
-import subprocess
-import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
+from pydantic import ValidationError
+
+from finishkit.checker import MEMORY_BYTES, TIMEOUT_S, Answer, Checker, serve
 from finishkit.errors import FinishError
-from finishkit.frames import Probe, probe
+from finishkit.frames import Probe, decoder_versions, probe
 from finishkit.frames.check import decode_report
-from finishkit.processes import die_with_parent
 from finishkit.shots import Episode, Shot, ShotId
+from finishkit.store import digest, sha256_file, write_bytes
 from finishkit.values import Value
+
+VERSION = 1
+"""Raised whenever a clip may be judged otherwise: it is part of the cache key."""
 
 CODES = {
     "missing": "The file is not there",
@@ -39,9 +42,8 @@ CODES = {
 MAX_BYTES = 8 * 2**30
 MAX_PIXELS = 4320 * 7680
 MAX_DURATION_S = 600.0
-MEMORY_BYTES = 4 * 2**30
-"""Address space of the checking process."""
-TIMEOUT_S = 120.0
+PASSING = frozenset({"timeout", "killed", "changed"})
+"""What may be the machine's fault or the moment's: never kept."""
 
 
 class Ingest(Value):
@@ -72,6 +74,7 @@ def ingest(
     *,
     jobs: int | None = None,
     progress: Callable[[int, int, str], None] | None = None,
+    cache_dir: Path | None = None,
 ) -> dict[ShotId, Ingest]:
     """Check every clip of an episode, side by side, each in its own limited process.
 
@@ -83,6 +86,9 @@ def ingest(
         Clips at a time; the number of processors by default.
     progress : callable, optional
         Called with (done, total, shot).
+    cache_dir : Path, optional
+        Folder that keeps what was found, by the clip's content: bytes that were decoded once with
+        this decoder under these limits are not decoded again.
 
     Returns
     -------
@@ -93,51 +99,85 @@ def ingest(
     total = len(episode)
     if progress:
         progress(0, total, "")
-    with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
-        waiting = {pool.submit(check_clip, shot): shot for shot in episode}
-        for done, future in enumerate(as_completed(waiting), start=1):
-            shot = waiting[future]
-            found[shot.id] = future.result()
-            if progress:
-                progress(done, total, shot.id)
+    own = threading.local()
+    checkers: list[Checker] = []
+
+    def check(shot: Shot) -> Ingest:
+        if not hasattr(own, "checker"):
+            own.checker = Checker()
+            checkers.append(own.checker)
+        return check_clip(shot, own.checker, cache_dir)
+
+    try:
+        with ThreadPoolExecutor(jobs or len(os.sched_getaffinity(0))) as pool:
+            waiting = {pool.submit(check, shot): shot for shot in episode}
+            for done, future in enumerate(as_completed(waiting), start=1):
+                shot = waiting[future]
+                found[shot.id] = future.result()
+                if progress:
+                    progress(done, total, shot.id)
+    finally:
+        for checker in checkers:
+            checker.close()
     return {shot.id: found[shot.id] for shot in episode}
 
 
-def check_clip(shot: Shot) -> Ingest:
+def check_clip(shot: Shot, checker: Checker | None = None, cache_dir: Path | None = None) -> Ingest:
     """Check one clip in a child process with limits on memory and time.
 
     Parameters
     ----------
     shot : Shot
         Its path may lead anywhere: nothing is taken for granted.
+    checker : Checker, optional
+        What starts the child; one for this clip alone by default.
+    cache_dir : Path, optional
+        As for :func:`ingest`.
 
     Returns
     -------
     result : Ingest
         Never raises for a bad file: a bad file is a result.
     """
+    if checker is None:
+        with Checker() as alone:
+            return check_clip(shot, alone, cache_dir)
     path = shot.path.absolute()
     code = _before_opening(path)
     if code:
-        return _refused(shot, code)
+        return _told(shot, Ingest(shot=shot.id, ok=False, code=code))
+    kept = cache_dir and _kept_at(path, cache_dir)
+    if kept:
+        try:
+            return _told(shot, Ingest.model_validate_json(kept.read_bytes()))
+        except (OSError, ValidationError):
+            pass  # absent, or of another version: it is checked again
+    found = _understood(checker.check(path))
+    if kept and found.code not in PASSING:
+        write_bytes(kept, found.model_dump_json().encode())
+    return _told(shot, found)
+
+
+def _kept_at(path: Path, cache_dir: Path) -> Path | None:
+    limits = (MAX_BYTES, MAX_PIXELS, MAX_DURATION_S, MEMORY_BYTES, TIMEOUT_S)
     try:
-        child = subprocess.run(
-            [sys.executable, "-m", "finishkit.ingest", str(path)],
-            capture_output=True,
-            timeout=TIMEOUT_S,
-            stdin=subprocess.DEVNULL,
-            check=False,
-            env={k: v for k, v in os.environ.items() if not k.casefold().endswith("_proxy")},
-        )
-    except subprocess.TimeoutExpired:
-        return _refused(shot, "timeout")
+        key = digest("ingest", VERSION, sha256_file(path), limits, decoder_versions())
+    except OSError:
+        return None
+    return cache_dir / f"{key}.json"
+
+
+def _understood(answer: Answer) -> Ingest:
     try:
-        answer = json.loads(child.stdout)
-        return Ingest.model_validate({**answer, "shot": shot.id, "text": ""}).replace(
-            text=_sentence(shot, answer["code"], answer.get("text", "")) if answer["code"] else ""
-        )
-    except (ValueError, KeyError):
-        return _refused(shot, "killed")
+        return Ingest.model_validate({"shot": "", "ok": False, **answer})
+    except ValidationError:
+        return Ingest(shot="", ok=False, code="killed")
+
+
+def _told(shot: Shot, found: Ingest) -> Ingest:
+    # Kept without names: the same bytes may be another shot tomorrow.
+    text = _sentence(shot, found.code, found.text) if found.code else ""
+    return found.replace(shot=shot.id, text=text)
 
 
 def _before_opening(path: Path) -> str:
@@ -155,10 +195,6 @@ def _before_opening(path: Path) -> str:
     return "too_large" if status.st_size > MAX_BYTES else ""
 
 
-def _refused(shot: Shot, code: str) -> Ingest:
-    return Ingest(shot=shot.id, ok=False, code=code, text=_sentence(shot, code, ""))
-
-
 def _sentence(shot: Shot, code: str, detail: str) -> str:
     cure = {
         "missing": "Check the name in shots.csv",
@@ -169,13 +205,11 @@ def _sentence(shot: Shot, code: str, detail: str) -> str:
     return f"{shot.path.name}: {CODES[code]}{more}. {cure}."
 
 
-def _check(path: Path) -> dict[str, object]:
+def _check(path: Path) -> Answer:
     """Run inside the child: open, decode everything, compare with what was promised."""
-    from finishkit.store import sha256_file
+    answer: Answer = {"ok": False, "code": "", "text": ""}
 
-    answer: dict[str, object] = {"ok": False, "code": "", "text": ""}
-
-    def refuse(code: str, text: str = "") -> dict[str, object]:
+    def refuse(code: str, text: str = "") -> Answer:
         return {**answer, "code": code, "text": text}
 
     before = sha256_file(path)
@@ -212,13 +246,5 @@ def _check(path: Path) -> dict[str, object]:
     return {**answer, "ok": True}
 
 
-def _limit_resources() -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CPU, (int(TIMEOUT_S), int(TIMEOUT_S)))
-
-
 if __name__ == "__main__":
-    die_with_parent()
-    _limit_resources()
-    sys.stdout.write(json.dumps(_check(Path(sys.argv[1]))))
+    serve(_check)

@@ -1,6 +1,6 @@
 """The verbs of an episode: measure it, finish it, measure it again, report."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +12,14 @@ from finishkit.finishing import EpisodeRun
 from finishkit.frames import probe
 from finishkit.ingest import Ingest, ingest
 from finishkit.measure import Measurements, measure
+from finishkit.measure.identity import AUTO, choose_backend
 from finishkit.plan import make_plan
 from finishkit.progress import JsonLines, Progress
 from finishkit.report import Report, build_report, write_report
 from finishkit.report.model import Master, ShotOutcome
+from finishkit.report.standing import record, report_key, stands
 from finishkit.shots import Episode, Shot, ShotId
-from finishkit.store import Store
+from finishkit.store import Store, sha256_file
 from finishkit.template import Template
 from finishkit.verdict import Verdict, judge
 
@@ -40,7 +42,12 @@ class Finished:
 
 
 def measure_episode(
-    episode: Episode, out: Path, *, jobs: int | None = None, progress: Progress | None = None
+    episode: Episode,
+    out: Path,
+    *,
+    jobs: int | None = None,
+    faces: str = AUTO,
+    progress: Progress | None = None,
 ) -> Finished:
     """Measure and judge an episode, and write its report.
 
@@ -52,6 +59,8 @@ def measure_episode(
         Its results go to ``out/<episode>``.
     jobs : int, optional
         Worker processes.
+    faces : str, optional
+        Face backend, see :func:`finishkit.measure.identity.choose_backend`.
     progress : Progress, optional
         Told of every stage and shot.
 
@@ -62,26 +71,36 @@ def measure_episode(
     """
     say = progress or Progress()
     folder = _outside_sources(episode, out)
+    backend = choose_backend(faces)
     store = Store(folder)
     with store.locked():
-        checked = ingest(episode, jobs=jobs, progress=say.counter("check"))
+        checked = _checked(episode, store, jobs, say)
+        failed: dict[str, FinishError] = {}
         good = _good(episode, checked)
-        raw = _measured(good, store, jobs, say, "measure")
+        raw = _measured(good, store, jobs, say, "measure", backend, failed)
         report = build_report(
             episode=episode,
             raw=raw,
             verdict=judge(raw),
-            outcomes=[_outcome(s, checked[s.id]) for s in episode],
+            outcomes=[_outcome(s, checked[s.id], failed.get(s.id)) for s in episode],
             template_name=None,
             template_sha256=None,
             environment=environment(),
         )
-        _write(report, episode, folder, {}, say)
+        key = report_key(report, _pictured(episode, checked))
+        if not stands(folder, key):
+            _write(report, episode, folder, {}, say)
+            record(folder, key)
     return Finished(folder=folder, report=report, exit_code=_report_code(report))
 
 
 def measured_verdict(
-    episode: Episode, out: Path, *, jobs: int | None = None, progress: Progress | None = None
+    episode: Episode,
+    out: Path,
+    *,
+    jobs: int | None = None,
+    faces: str = AUTO,
+    progress: Progress | None = None,
 ) -> Verdict:
     """Measure and judge an episode without a report; what was measured stays in the cache.
 
@@ -93,6 +112,8 @@ def measured_verdict(
         As for :func:`measure_episode`.
     jobs : int, optional
         Worker processes.
+    faces : str, optional
+        As for :func:`measure_episode`.
     progress : Progress, optional
         Told of every stage and shot.
 
@@ -102,10 +123,11 @@ def measured_verdict(
         ``verdict.hero`` is the shot to tune a template on.
     """
     say = progress or Progress()
+    backend = choose_backend(faces)
     store = Store(_outside_sources(episode, out))
     with store.locked():
-        checked = ingest(episode, jobs=jobs, progress=say.counter("check"))
-        return judge(_measured(_good(episode, checked), store, jobs, say, "measure"))
+        good = _good(episode, _checked(episode, store, jobs, say))
+        return judge(_measured(good, store, jobs, say, "measure", backend, {}))
 
 
 def finish_episode(
@@ -116,6 +138,7 @@ def finish_episode(
     jobs: int | None = None,
     redo: Sequence[str] = (),
     engine: Engine | None = None,
+    faces: str = AUTO,
     progress: Progress | None = None,
 ) -> Finished:
     """Finish an episode with one locked template, measure it again, and report.
@@ -137,6 +160,8 @@ def finish_episode(
         Shots to make anew.
     engine : Engine, optional
         Where to work; this machine by default.
+    faces : str, optional
+        As for :func:`measure_episode`; refused when the template's licence does not allow it.
     progress : Progress, optional
         Told of every stage and shot.
 
@@ -147,12 +172,14 @@ def finish_episode(
     Raises
     ------
     FinishError
-        When nothing can be finished, the folder is in use, or the disk is full.
+        When nothing can be finished, the folder is in use, the disk is full, or the template's
+        licence does not allow the face backend.
     """
     folder = _outside_sources(episode, out)
-    store = Store(folder)
     for shot in redo:
         _ = episode[shot]
+    backend = choose_backend(faces, licence=template.licence)
+    store = Store(folder)
     with store.locked():
         say = Progress(JsonLines(folder / "events.jsonl"), *(progress.sinks if progress else ()))
         own = LocalEngine(jobs) if engine is None else None
@@ -167,6 +194,7 @@ def finish_episode(
                     say=say,
                 ),
                 jobs,
+                backend,
             )
         finally:
             if own is not None:
@@ -176,15 +204,18 @@ def finish_episode(
     return Finished(folder=folder, report=report, exit_code=code)
 
 
-def _finished(run: EpisodeRun, jobs: int | None) -> Report:
+def _finished(run: EpisodeRun, jobs: int | None, backend: str) -> Report:
     episode, template, store, say = run.episode, run.template, run.store, run.say
     store.plan(episode.name, tuple(s.id for s in episode))
-    checked = ingest(episode, jobs=jobs, progress=say.counter("check"))
+    checked = _checked(episode, store, jobs, say)
+    failed: dict[str, FinishError] = {}
+    raw = _measured(_good(episode, checked), store, jobs, say, "measure", backend, failed)
     for shot in episode:
-        if not checked[shot.id].ok:
+        if shot.id in failed:
+            run.quarantine(shot.id, failed[shot.id])
+        elif not checked[shot.id].ok:
             run.quarantine(shot.id, FinishError(checked[shot.id].text, checked[shot.id].code))
-    good = _good(episode, checked)
-    raw = _measured(good, store, jobs, say, "measure")
+    good = _good(episode, checked, failed)
     verdict = judge(raw, template.limits)
     plan = make_plan(episode.name, [s.id for s in good], template)
     files = run.run(plan, good, checked, raw, verdict)
@@ -192,7 +223,7 @@ def _finished(run: EpisodeRun, jobs: int | None) -> Report:
     if files:
         kept = tuple(s for s in good if s.id in files)
         done = Episode(name=good.name, root=good.root, shots=kept, characters=good.characters)
-        finished = _measured(done, store, jobs, say, "measure again", paths=files)
+        finished = _measured(done, store, jobs, say, "measure again", backend, None, paths=files)
     report = build_report(
         episode=episode,
         raw=raw,
@@ -240,8 +271,21 @@ def _outside_sources(episode: Episode, out: Path) -> Path:
     return folder
 
 
-def _good(episode: Episode, checked: Mapping[ShotId, Ingest]) -> Episode:
-    shots = tuple(s for s in episode if checked[s.id].ok)
+def _checked(
+    episode: Episode, store: Store, jobs: int | None, say: Progress
+) -> dict[ShotId, Ingest]:
+    return ingest(
+        episode,
+        jobs=jobs,
+        progress=say.counter("check"),
+        cache_dir=store.path("work/ingest"),
+    )
+
+
+def _good(
+    episode: Episode, checked: Mapping[ShotId, Ingest], failed: Collection[str] = ()
+) -> Episode:
+    shots = tuple(s for s in episode if checked[s.id].ok and s.id not in failed)
     if not shots:
         first = next(iter(checked.values()))
         raise FinishError(
@@ -256,24 +300,44 @@ def _measured(
     jobs: int | None,
     say: Progress,
     stage: str,
+    backend: str,
+    failed: dict[str, FinishError] | None,
     paths: Mapping[ShotId, Path] | None = None,
 ) -> Measurements:
-    return measure(
+    """Measure what can be; shots that cannot be are put into ``failed``, or raise without it."""
+    measured = measure(
         episode,
         jobs=jobs,
         progress=say.counter(stage),
         cache_dir=store.path("work/measure"),
         paths=paths,
+        backend=backend,
+        refuse=None if failed is None else failed.__setitem__,
     )
+    if failed and not measured.shots:
+        raise FinishError(
+            f"Not one shot of {episode.name} can be measured. {next(iter(failed.values()))}",
+            "no_good_shot",
+        )
+    return measured
 
 
-def _outcome(shot: Shot, checked: Ingest) -> ShotOutcome:
+def _pictured(episode: Episode, checked: Mapping[ShotId, Ingest]) -> dict[str, str]:
+    stills = {str(p): p for c in episode.characters for p in c.reference_images}
+    return {
+        **{s.id: f"{s.path} {checked[s.id].sha256}" for s in episode},
+        **{name: sha256_file(path) for name, path in stills.items() if path.is_file()},
+    }
+
+
+def _outcome(shot: Shot, checked: Ingest, failed: FinishError | None) -> ShotOutcome:
+    code, text = (failed.code, str(failed)) if failed else (checked.code, checked.text)
     return ShotOutcome(
         shot=shot.id,
         file=shot.path.name,
-        state="measured" if checked.ok else "quarantined",
-        code=checked.code,
-        text=checked.text,
+        state="quarantined" if code else "measured",
+        code=code,
+        text=text,
     )
 
 

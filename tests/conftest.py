@@ -53,6 +53,7 @@ def _own_cache(tmp_path_factory, monkeypatch):
     """Keep decoded weights between tests, and out of the user's home."""
     cache = tmp_path_factory.getbasetemp().parent / "finishkit-cache"
     monkeypatch.setenv("FINISHKIT_CACHE", str(cache))
+    monkeypatch.delenv("FINISHKIT_FACES", raising=False)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ limited range. Rotation tags and non-square pixels are resolved while reading.
 from finishkit.frames.carrier import Frames
 from finishkit.frames.check import DecodeReport, decode_report
 from finishkit.frames.convert import DType
+from finishkit.frames.glance import Glance, glances
 from finishkit.frames.join import join_shots
 from finishkit.frames.probe import (
     CONTAINERS,
@@ -27,10 +28,12 @@ __all__ = [
     "DecodeReport",
     "Encoding",
     "Frames",
+    "Glance",
     "Matrix",
     "Probe",
     "decode_report",
     "decoder_versions",
+    "glances",
     "join_shots",
     "master_encoding",
     "probe",

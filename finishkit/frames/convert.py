@@ -33,12 +33,37 @@ def _affine(matrix: Matrix, full: bool, step: float) -> NDArray[np.float32]:
     return np.column_stack([scale / step, offset]).astype(np.float32)
 
 
+_PLANAR_8_BIT = frozenset({"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p"})
+
+
+def is_full_range(frame: av.VideoFrame) -> bool:
+    """Say whether black is 0 rather than 16."""
+    fmt = frame.format
+    return int(frame.color_range) == 2 or fmt.name.startswith("yuvj") or fmt.is_rgb
+
+
+def luma_plane(frame: av.VideoFrame) -> NDArray[np.uint8]:
+    """View the luma of a decoded frame in 8 bits, at its size and in its range."""
+    if frame.format.name not in _PLANAR_8_BIT:
+        full = ColorRange.JPEG if is_full_range(frame) else ColorRange.MPEG
+        frame = frame.reformat(
+            format="yuv444p",
+            dst_colorspace=Colorspace.ITU709 if frame.format.is_rgb else None,
+            src_color_range=full,
+            dst_color_range=full,
+            threads=_THREADS,
+        )
+    plane = frame.planes[0]
+    rows = np.frombuffer(cast(Any, plane), np.uint8).reshape(-1, plane.line_size)
+    return rows[: plane.height, : plane.width]
+
+
 def to_rgb(
     frame: av.VideoFrame, dtype: DType, matrix: Matrix, size: tuple[int, int] | None
 ) -> Pixels:
     """Return a decoded frame as R'G'B', scaled when ``size`` (width, height) is given."""
     fmt = frame.format.name
-    full = int(frame.color_range) == 2 or fmt.startswith("yuvj") or frame.format.is_rgb
+    full = is_full_range(frame)
     if dtype == "uint8":
         small = frame.reformat(
             width=size[0] if size else None,

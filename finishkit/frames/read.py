@@ -1,17 +1,14 @@
 """Reading a clip, upright, in BT.709 R'G'B', in chunks."""
 
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
 from pathlib import Path
 
-import av.error
 import numpy as np
-from av import VideoFrame
 
-from finishkit.errors import FinishError
 from finishkit.frames.carrier import Frames, Pixels
-from finishkit.frames.convert import DType, to_rgb
-from finishkit.frames.probe import Matrix, matrix_of, opened, video_stream
+from finishkit.frames.convert import DType
+from finishkit.frames.glance import glances
+from finishkit.frames.probe import Matrix
 
 
 def read_frames(
@@ -53,53 +50,19 @@ def read_frames(
         ``unreadable``, ``no_video``, ``no_frames`` or ``undecodable``.
     """
     wanted = None if indices is None else frozenset(indices)
-    last = max(wanted) if wanted else None
     if wanted is not None and not wanted:
         return
+    last = max(wanted) if wanted else None
     pictures: list[Pixels] = []
     times: list[float] = []
-    start: float | None = None
-    count = 0
-    size: tuple[int, int] | None = None
-    chosen: Matrix | None = matrix
-    with opened(path) as container:
-        stream = video_stream(container, path)
-        sar = stream.sample_aspect_ratio or Fraction(1)
-        rate = float(stream.average_rate or stream.guessed_rate or 24)
-        try:
-            for index, frame in enumerate(container.decode(stream)):
-                chosen = chosen or matrix_of(frame)
-                time = frame.time if frame.time is not None else index / rate
-                start = time if start is None else start
-                count += 1
-                if wanted is None or index in wanted:
-                    if size is None:
-                        size = _read_size(frame, sar, short_side_px)
-                    native = size == (frame.width, frame.height)
-                    picture = to_rgb(frame, dtype, chosen, None if native else size)
-                    turns = int(frame.rotation) % 360 // 90
-                    if turns:
-                        picture = np.ascontiguousarray(np.rot90(picture, turns))
-                    pictures.append(picture)
-                    times.append(time - start)
-                    if len(pictures) == chunk:
-                        yield Frames(data=np.stack(pictures), pts_s=np.array(times))
-                        pictures, times = [], []
-                if last is not None and index >= last:
-                    break
-        except av.error.FFmpegError as error:
-            raise FinishError(
-                f"{path} breaks off after {count} frames: {error}", "undecodable"
-            ) from error
-    if not count:
-        raise FinishError(f"{path} holds no picture.", "no_frames")
+    for glance in glances(path, matrix=matrix):
+        if wanted is None or glance.index in wanted:
+            pictures.append(glance.rgb(short_side_px, dtype))
+            times.append(glance.time_s)
+            if len(pictures) == chunk:
+                yield Frames(data=np.stack(pictures), pts_s=np.array(times))
+                pictures, times = [], []
+        if last is not None and glance.index >= last:
+            break
     if pictures:
         yield Frames(data=np.stack(pictures), pts_s=np.array(times))
-
-
-def _read_size(frame: VideoFrame, sar: Fraction, short_px: int | None) -> tuple[int, int]:
-    width, height = round(frame.width * sar), frame.height
-    if short_px and short_px < min(width, height):
-        scale = short_px / min(width, height)
-        return max(2, round(width * scale)), max(2, round(height * scale))
-    return width, height

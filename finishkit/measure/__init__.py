@@ -8,13 +8,16 @@ one line in :mod:`~finishkit.measure.observe` and one row of :data:`METRICS`.
 
 from finishkit.measure.episode import measure, measure_shot
 from finishkit.measure.metrics import METRICS, Metric
-from finishkit.measure.observe import observe, sample_frames
+from finishkit.measure.observe import observe
+from finishkit.measure.sampling import sample_frames
 from finishkit.measure.values import (
     CastPair,
     CharacterIdentity,
+    CharacterLook,
     FaceSample,
     Measurements,
     Observation,
+    Overlap,
     ShotMeasurement,
 )
 
@@ -22,10 +25,12 @@ __all__ = [
     "METRICS",
     "CastPair",
     "CharacterIdentity",
+    "CharacterLook",
     "FaceSample",
     "Measurements",
     "Metric",
     "Observation",
+    "Overlap",
     "ShotMeasurement",
     "measure",
     "measure_shot",

@@ -24,11 +24,58 @@ BLACK_EV: Final = -7.5
 """At or below this exposure a frame is black: its balance, contrast and chroma mean nothing."""
 
 _CODES = np.arange(256) / 255.0
-_LINEAR: Final = np.where(_CODES <= 0.04045, _CODES / 12.92, ((_CODES + 0.055) / 1.055) ** 2.4)
-"""sRGB (IEC 61966-2-1) code to linear light."""
+LINEAR: Final = np.where(_CODES <= 0.04045, _CODES / 12.92, ((_CODES + 0.055) / 1.055) ** 2.4)
+"""sRGB (IEC 61966-2-1) code, 0 to 255, to linear light, 0 to 1."""
 
-_LUMINANCE: Final = np.array([0.2126, 0.7152, 0.0722])
+LUMINANCE: Final = np.array([0.2126, 0.7152, 0.0722])
 """Relative luminance of BT.709 primaries."""
+
+CLIPPED_CODE: Final = 253
+"""Code from which a channel counts as burnt out: encoders overshoot by a code or two."""
+
+
+def linear_to_srgb(linear: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return sRGB values of linear light.
+
+    Parameters
+    ----------
+    linear : ndarray, any shape, dtype float64
+        Clipped to 0 to 1.
+
+    Returns
+    -------
+    srgb : ndarray, same shape, dtype float64
+        0 to 1.
+    """
+    light = np.clip(linear, 0, 1)
+    return np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+
+
+def white_point(frame: NDArray[np.uint8]) -> tuple[float, float]:
+    """Return how near the brightest part of a picture comes to white, and how much is burnt out.
+
+    Parameters
+    ----------
+    frame : ndarray, shape (h, w, 3), dtype uint8
+        R'G'B', full range, reduced sizes included.
+
+    Returns
+    -------
+    white_ev : float
+        99.9th percentile of the largest channel, in stops below full, 0 to about -8.
+    clipped_pct : float
+        Pixels with a channel at 253 or above, in percent.
+
+    Notes
+    -----
+    Of 35 clips of twelve generators 32 reach -0.4 stop or more; a shot pulled down by 0.5 stop
+    cannot. Burnt-out share: median 0.6 %, 34 of 35 at most 14 %.
+    """
+    brightest = frame.max(axis=2)
+    peak = float(np.percentile(brightest, 99.9))
+    light = float(np.interp(peak, np.arange(256), LINEAR))
+    clipped = float(np.mean(brightest >= CLIPPED_CODE) * 100)
+    return float(np.log2(max(light, 2.0**-8))), clipped
 
 
 def _minkowski(values: NDArray[np.float64], power: int) -> NDArray[np.float64]:
@@ -68,14 +115,14 @@ def frame_vector(frame: NDArray[np.uint8]) -> NDArray[np.float64]:
     if width > SAMPLE_WIDTH_PX:
         size = (SAMPLE_WIDTH_PX, max(1, round(height * SAMPLE_WIDTH_PX / width)))
         frame = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
-    linear = _LINEAR[frame]
+    linear = LINEAR[frame]
     grey = _minkowski(linear.reshape(-1, 3), 12) + 1e-4
     smooth = cv2.GaussianBlur(linear, (0, 0), 1.0)
     across = cv2.Sobel(smooth, cv2.CV_64F, 1, 0)
     down = cv2.Sobel(smooth, cv2.CV_64F, 0, 1)
     edge = _minkowski(np.hypot(across, down).reshape(-1, 3), 4) + 1e-6
     ratios = np.log2(grey / grey[1]) + np.log2(edge / edge[1])
-    luminance = (linear @ _LUMINANCE).reshape(-1, 1)
+    luminance = (linear @ LUMINANCE).reshape(-1, 1)
     lab = cv2.cvtColor(frame.astype(np.float32) / np.float32(255), cv2.COLOR_RGB2LAB)
     low, high = np.percentile(lab[..., 0], (1, 99))
     chroma = np.hypot(lab[..., 1], lab[..., 2]).astype(np.float64).reshape(-1, 1)

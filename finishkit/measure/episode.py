@@ -1,14 +1,11 @@
 """A whole episode: shots side by side in processes, results kept by content."""
 
-import contextlib
-import multiprocessing
+import functools
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -17,25 +14,40 @@ from pydantic import ValidationError
 
 from finishkit.errors import FinishError
 from finishkit.frames import Matrix
-from finishkit.measure.cast import Cast, identify, separability, settle_cast
-from finishkit.measure.identity import FaceBackend, load_backend, reference_embedding
+from finishkit.measure.cast import Cast, identify, settle_cast
+from finishkit.measure.identity import (
+    AUTO,
+    FaceBackend,
+    choose_backend,
+    load_backend,
+    reference_embedding,
+)
 from finishkit.measure.metrics import METRICS
-from finishkit.measure.observe import ALL, FACE, VERSION, observe
-from finishkit.measure.values import Measurements, Observation, ShotMeasurement
-from finishkit.processes import die_with_parent
+from finishkit.measure.observe import VERSION, observe
+from finishkit.measure.one_pass import ALL, FACE
+from finishkit.measure.overlap import scene_overlaps
+from finishkit.measure.values import Measurements, Observation, Overlap, ShotMeasurement
+from finishkit.measure.workers import Beat, one_thread, side_by_side
 from finishkit.shots import Character, Episode, Shot, ShotId
 from finishkit.store import digest, sha256_file, write_bytes
 from finishkit.values import Value
 
 T = TypeVar("T", bound=Value)
 Progress = Callable[[int, int, str], None]
-THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+Refuse = Callable[[str, FinishError], None]
+"""Told of a shot that could not be measured, and why."""
 
 
 class _Reference(Value):
     """A character's reference embedding as kept in the cache; empty: no face was found."""
 
     embedding: tuple[float, ...]
+
+
+class _Overlaps(Value):
+    """The surfaces that shots have in common, as kept in the cache."""
+
+    overlaps: tuple[Overlap, ...]
 
 
 def measure(
@@ -47,7 +59,8 @@ def measure(
     only: Iterable[str] | None = None,
     paths: Mapping[ShotId, Path] | None = None,
     matrices: Mapping[ShotId, Matrix] | None = None,
-    backend: str = "dlib",
+    backend: str = AUTO,
+    refuse: Refuse | None = None,
 ) -> Measurements:
     """Measure every shot of an episode.
 
@@ -69,7 +82,11 @@ def measure(
     matrices : Mapping of ShotId to {'bt709', 'bt601'}, optional
         Overrides the files' own, see :func:`finishkit.frames.read_frames`.
     backend : str
-        Face backend, see :func:`finishkit.measure.identity.load_backend`.
+        Face backend, see :func:`finishkit.measure.identity.choose_backend`.
+    refuse : callable, optional
+        Called with the id of a shot that cannot be measured and the error; it is then left out and
+        the others go on, each in a process of its own also with one job. Without it the first such
+        shot ends the measuring.
 
     Returns
     -------
@@ -79,9 +96,11 @@ def measure(
     ------
     FinishError
         ``no_such_metric``, ``bad_reference`` when a reference image cannot be read, or, naming the
-        shot, ``measure_failed`` or what its file is ill with.
+        shot, ``measure_failed``, ``timeout`` or what its file is ill with.
     """
     wanted = _wanted(only)
+    # Settled once: workers and the cache must not each find out for themselves.
+    backend = choose_backend(backend) if wanted & FACE else "dlib"
     pictured = _pictured(episode.characters, backend, cache_dir) if wanted & FACE else {}
     observed = _observe_all(
         [
@@ -93,17 +112,40 @@ def measure(
         jobs or len(os.sched_getaffinity(0)),
         progress or (lambda _done, _total, _shot: None),
         cache_dir,
+        refuse,
     )
+    shots = tuple(shot for shot in episode if shot.id in observed)
     who = load_backend(backend)
-    cast = settle_cast(episode.characters, pictured, episode.shots, observed, who)
-    if not wanted & FACE:
-        cast = Cast(references={})
+    cast = Cast()
+    if wanted & FACE:
+        cast = settle_cast(episode.characters, pictured, shots, observed, who)
     return Measurements(
         episode=episode.name,
-        shots=tuple(_measurement(s, observed[s.id], cast, who, wanted) for s in episode),
-        backend=backend,
-        separability=separability(cast, episode.shots, observed, who),
+        shots=tuple(_measurement(s, observed[s.id], cast, who, wanted) for s in shots),
+        backend=who.name,
+        separability=cast.pairs,
+        looks=cast.looks,
+        overlaps=_overlaps(shots, observed, cache_dir),
     )
+
+
+def _overlaps(
+    shots: Sequence[Shot], observed: Mapping[str, Observation], cache_dir: Path | None
+) -> tuple[Overlap, ...]:
+    seen = [(shot.id, shot.scene, observed[shot.id].marks) for shot in shots]
+    bare = [(i, s, [(m.places, m.descriptors, m.colours) for m in marks]) for i, s, marks in seen]
+    key = digest("overlaps", VERSION, bare)
+    if len(shots) < 2:
+        return ()
+    if cache_dir and (kept := _kept(cache_dir, key, _Overlaps)):
+        return kept.overlaps
+    overlaps = tuple(
+        Overlap(first=a, second=b, difference=d.axes, places=d.places)
+        for a, b, d in scene_overlaps(seen)
+    )
+    if cache_dir:
+        _keep(cache_dir, key, _Overlaps(overlaps=overlaps))
+    return overlaps
 
 
 def measure_shot(
@@ -114,7 +156,7 @@ def measure_shot(
     cache_dir: Path | None = None,
     only: Iterable[str] | None = None,
     matrix: Matrix | None = None,
-    backend: str = "dlib",
+    backend: str = AUTO,
 ) -> ShotMeasurement:
     """Measure one shot, in this process.
 
@@ -203,7 +245,7 @@ def _reference(path: Path, backend: str, cache_dir: Path | None) -> _Reference:
             " characters.csv, or put the picture there.",
             "bad_reference",
         ) from error
-    key = digest("reference", VERSION, backend, data)
+    key = digest("reference", VERSION, load_backend(backend).name, data)
     if cache_dir and (kept := _kept(cache_dir, key, _Reference)):
         return kept
     decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
@@ -237,6 +279,7 @@ def _observe_all(
     jobs: int,
     progress: Progress,
     cache_dir: Path | None,
+    refuse: Refuse | None,
 ) -> dict[str, Observation]:
     keys: dict[str, str] = {}
     observed: dict[str, Observation] = {}
@@ -249,11 +292,18 @@ def _observe_all(
                 progress(len(observed), len(work), job.shot)
                 continue
         missing.append(job)
-    for job, observation in _observations(missing, wanted, backend, min(jobs, len(missing))):
-        observed[job.shot] = observation
-        if cache_dir:
-            _keep(cache_dir, keys[job.shot], observation)
-        progress(len(observed), len(work), job.shot)
+    done = len(observed)
+    for job, answer in _observations(missing, wanted, backend, jobs, refuse is not None):
+        if isinstance(answer, FinishError):
+            if refuse is None:
+                raise answer
+            refuse(job.shot, answer)
+        else:
+            observed[job.shot] = answer
+            if cache_dir:
+                _keep(cache_dir, keys[job.shot], answer)
+        done += 1
+        progress(done, len(work), job.shot)
     return observed
 
 
@@ -264,72 +314,32 @@ def _key(job: _Job, wanted: frozenset[str], backend: str) -> str:
         raise FinishError(
             f"Shot {job.shot}: {job.path} cannot be read ({error.strerror}).", "unreadable"
         ) from error
-    return digest("observation", VERSION, source, backend, job.matrix, sorted(wanted))
+    who = load_backend(backend).name
+    return digest("observation", VERSION, source, who, job.matrix, sorted(wanted))
 
 
 def _observations(
-    work: list[_Job], wanted: frozenset[str], backend: str, jobs: int
-) -> Iterator[tuple[_Job, Observation]]:
-    if jobs <= 1:
-        with _one_thread():
-            for job in work:
-                yield job, _observed(job, wanted, backend)
+    work: list[_Job], wanted: frozenset[str], backend: str, jobs: int, apart: bool
+) -> Iterator[tuple[_Job, Observation | FinishError]]:
+    call = functools.partial(_observed, wanted=wanted, backend=backend)
+    # Whoever wants to go on without a bad shot must outlive what it does to its process.
+    if jobs > 1 or apart:
+        yield from side_by_side(work, call, min(jobs, len(work)))
         return
-    # Spawned, not forked: cv2 and dlib hold locks of threads that a fork would not copy.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, context, initializer=_begin_worker) as pool:
-        running: dict[Future[Observation], _Job] = {}
-        with _one_thread():
-            for job in work:
-                running[pool.submit(_observed, job, wanted, backend)] = job
-        try:
-            for future in as_completed(running):
-                yield running[future], future.result()
-        except BrokenProcessPool as error:
-            left = ", ".join(j.shot for f, j in running.items() if not f.done() or f.exception())
-            raise FinishError(
-                f"A measuring process died (out of memory?) on one of: {left}. Measure with fewer"
-                " jobs.",
-                "measure_failed",
-            ) from error
-        finally:
-            for future in running:
-                future.cancel()
+    with one_thread():
+        for job in work:
+            yield job, call(job, lambda: None)
 
 
-def _begin_worker() -> None:
-    # A killed batch must not leave its measuring behind.
-    die_with_parent()
-    cv2.setNumThreads(1)
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    # Shots run side by side: threads within one would only wait for each other. The variables
-    # are read when a spawned process loads its libraries.
-    threads = cv2.getNumThreads()
-    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-    cv2.setNumThreads(1)
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+def _observed(job: _Job, beat: Beat, *, wanted: frozenset[str], backend: str) -> Observation:
     try:
-        yield
-    finally:
-        cv2.setNumThreads(threads)
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-def _observed(job: _Job, wanted: frozenset[str], backend: str) -> Observation:
-    try:
-        return observe(job.path, backend=backend, matrix=job.matrix, only=wanted)
+        return observe(job.path, backend=backend, matrix=job.matrix, only=wanted, beat=beat)
     except FinishError as error:
         raise FinishError(f"Shot {job.shot}: {error}", error.code) from error
     except Exception as error:
+        first = (str(error) or "no message").splitlines()[0]
         raise FinishError(
-            f"Shot {job.shot} ({job.path}) could not be measured: {type(error).__name__}: {error}.",
+            f"Shot {job.shot} ({job.path}) could not be measured: {type(error).__name__}: {first}.",
             "measure_failed",
         ) from error
 
@@ -340,7 +350,13 @@ def _measurement(
     identities, unknown = identify(shot, observed, cast, backend) if wanted & FACE else ((), ())
     dists = [i.id_dist for i in identities if i.id_dist is not None]
     spreads = [i.id_spread for i in identities if i.id_spread is not None]
-    faces = {"id_dist": max(dists, default=None), "id_spread": max(spreads, default=None)}
+    sharp = [i.face_log2_r for i in identities if i.face_log2_r is not None]
+    short_px = min(observed.width_px, observed.height_px)
+    faces = {
+        "id_dist": max(dists, default=None),
+        "id_spread": max(spreads, default=None),
+        "face_eff_px": 2.0 ** min(sharp) * short_px if sharp else None,
+    }
     values = {**observed.values, **{k: v for k, v in faces.items() if k in wanted}}
     return ShotMeasurement(
         shot=shot.id,
@@ -355,6 +371,7 @@ def _measurement(
         unknown=(*dict.fromkeys(observed.why.values()), *unknown),
         eff_conf=observed.eff_conf,
         static=observed.static,
+        inner_cuts=observed.inner_cuts,
         identities=identities,
         sha256=observed.sha256,
     )

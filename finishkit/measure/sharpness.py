@@ -1,18 +1,24 @@
 """Sharpness: the resolution a picture really has, whatever its content and its file's size.
 
 Effective resolution ``r`` is the factor by which a picture could be reduced and enlarged again
-without losing anything: 1 is as sharp as its pixels allow, 0.5 looks enlarged twofold. Textured
-blocks' spectra below an estimated noise floor go into a ridge regression that was fitted on
-synthetic reductions of 41 contents (facts 2.2). It says "looks like", never "was enlarged".
+without losing anything: 1 is as sharp as its pixels allow, 0.5 looks enlarged twofold. The spectra
+of textured blocks, less the noise, go into a ridge regression whose weights lie beside this file
+(``sharpness.json``, written by ``calibration/fit_sharpness.py``). It says "looks like", never "was
+enlarged".
 """
 
 import itertools
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import cv2
 import numpy as np
+import scipy.fft
 from numpy.typing import NDArray
+
+from finishkit.measure.sharpness_fit import calibration, regressed
 
 BLOCK_PX: Final = 64
 MAX_BLOCKS: Final = 160
@@ -21,54 +27,45 @@ MIN_CONFIDENCE: Final = 40
 """Textured blocks below which nothing is said: fog, flat walls, black."""
 BANDS: Final = np.array([0.08, 0.16, 0.24, 0.32, 0.40, 0.48, 0.56, 0.64, 0.72, 0.80, 0.88, 0.96])
 """Edges of the 11 radial bands, share of Nyquist."""
-LOG2_RANGE: Final = (-2.2, 0.1)
+LOW_BANDS: Final = 4
+"""The lowest bands, whose mean power is a block's texture; the others are told relative to it."""
+FINE_BANDS: Final = 5
+"""The highest bands, by which the blocks in focus are told from the soft background."""
+ROUNDING: Final = 1 / 12
+"""Power of rounding to 8 bits, codes squared: no picture's textured blocks have less noise, even
+where its flattest blocks, being constant, show none."""
+SNR: Final = 20.0
+MIN_TEXTURE: Final = 8.0
+"""A block counts when its texture is above 20 times the noise, and 8 codes squared over that: in
+fog, the steps of 8 bits are sharp edges themselves."""
+RELATIVE_TEXTURE: Final = 0.1
+"""Blocks with less of this share of the 90th percentile's texture do not count. Relative, since an
+absolute limit makes a darker or flatter picture lose blocks, and its sharpness move."""
+FLOOR: Final = 7e-4
+"""Power relative to the texture below which 8 bits do not tell softer from soft, -32 dB. Lower, and
+exposure moves the estimate by more than 0.05 octave; higher, and soft pictures look alike."""
+UNCLIPPED: Final = (16, 239)
+"""Mean codes of the blocks that noise is read from: at black and white half of it is cut off."""
+STEPS_PX: Final = (32, 16)
+"""Distances of the blocks: the second for pictures too small to give enough at the first."""
+FACE_STEP_PX: Final = 8
+FACE_MARGIN: Final = 0.4
+MIN_FACE_PX: Final = 128
+"""Side of the face's box, pixels of the file, below which its sharpness is not told."""
 
-# Ridge weights (lambda 3) of S3w.npy: 11 linear, 11 quadratic, bias. Leave-one-content-out:
-# mean error 0.19 octave; native against half resolution, over different contents, AUC 1.000.
-_WEIGHTS: Final = np.array(
-    [
-        [
-            0.3244837462799079,
-            -0.016991573768099587,
-            -0.5104897723224459,
-            -0.48777396096949865,
-            -0.4727029750488327,
-            0.11228709681635045,
-            0.10375356996206604,
-            0.3274661802434504,
-            0.5005658836541421,
-            0.17667159979328093,
-            -0.19747020331787546,
-        ],
-        [
-            0.225883828361226,
-            -0.15076426644430116,
-            0.13566237959712266,
-            -0.30933682741653473,
-            -0.135958902774781,
-            -0.06237838946035021,
-            0.10314815254790685,
-            -0.04719884558600832,
-            0.05073505410691119,
-            0.03484288709584115,
-            -0.0302413608864082,
-        ],
-    ]
-)
-_BIAS: Final = 0.3853698356723219
 
 _WINDOW: Final = np.outer(np.hanning(BLOCK_PX), np.hanning(BLOCK_PX)).astype(np.float32)
 
 
 def _band_matrix() -> NDArray[np.float32]:
     radius = 2 * np.hypot(np.fft.fftfreq(BLOCK_PX)[:, None], np.fft.rfftfreq(BLOCK_PX)[None])
-    # Half-plane transform: inner columns stand for two, and are counted over whole-plane bins,
-    # as the weights were fitted.
+    # Half-plane transform: its inner columns stand for two.
     twice = np.full(radius.shape, 2.0)
     twice[:, [0, -1]] = 1
     masks = [((radius > low) & (radius <= high)) * twice for low, high in itertools.pairwise(BANDS)]
     flat = np.stack(masks).reshape(len(BANDS) - 1, -1)
-    return (flat / flat.sum(axis=1, keepdims=True)).astype(np.float32)
+    power_to_mean = (_WINDOW**2).sum() * flat.sum(axis=1, keepdims=True)
+    return (flat / power_to_mean).astype(np.float32)
 
 
 _BANDS_OF_SPECTRUM: Final = _band_matrix()
@@ -83,7 +80,7 @@ class Sharpness:
     log2_r : float
         Octaves below the pixels' own resolution, -2.2 to 0.1.
     confidence : int
-        Textured blocks it rests on; below 40 it must not be used.
+        Textured blocks it rests on, at most 160; below 40 it must not be used.
     """
 
     log2_r: float
@@ -93,6 +90,22 @@ class Sharpness:
     def r(self) -> float:
         """Effective resolution, 0.22 to 1.07."""
         return 2.0**self.log2_r
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TextureSpectrum:
+    """What the regression sees of a picture.
+
+    Attributes
+    ----------
+    log10_power : ndarray, shape (11,), dtype float64
+        Of each band, relative to the texture of the lowest four; -3 to about 0.5.
+    confidence : int
+        Textured blocks it rests on.
+    """
+
+    log10_power: NDArray[np.float64]
+    confidence: int
 
 
 def effective_resolution(luma: NDArray[np.uint8]) -> Sharpness | None:
@@ -107,31 +120,131 @@ def effective_resolution(luma: NDArray[np.uint8]) -> Sharpness | None:
     -------
     sharpness : Sharpness or None
         None when the picture is too small or has no textured block at all. Equal input gives
-        equal output: the choice of blocks is seeded.
+        equal output.
 
     Notes
     -----
-    -1.5 stops or contrast x 0.6 change it by less than 0.02 octave; strong sharpening of a soft
-    picture adds 0.1 to 0.3; compression at CRF 30 adds up to 0.3 to soft pictures.
+    -1.5 stops or contrast x 0.6 change it by less than 0.05 octave. Sharpening of a picture of half
+    resolution adds 0.2 octave, compression at CRF 28 0.3: ringing is bandwidth.
     """
-    picture = luma.astype(np.float32)
+    found = texture_spectrum(luma)
+    return _told(found) if found else None
+
+
+def face_sharpness(
+    luma: NDArray[np.uint8], box: tuple[float, float, float, float]
+) -> Sharpness | None:
+    """Estimate the effective resolution of one face.
+
+    Parameters
+    ----------
+    luma : ndarray, shape (h, w), dtype uint8
+        The whole picture, not reduced.
+    box : tuple of float
+        Left, top, right, bottom of the face in its pixels, as detected; may reach over its edge.
+
+    Returns
+    -------
+    sharpness : Sharpness or None
+        Of the box enlarged by 40 %: hair and collar hold most of a face's texture. None when the
+        box is under 128 px or its surroundings have too little texture to judge by.
+
+    Notes
+    -----
+    Blocks overlap more than in :func:`effective_resolution`, so the confidence counts fewer
+    independent ones; compare only with faces, measured likewise.
+    """
+    left, top, right, bottom = box
+    if min(right - left, bottom - top) < MIN_FACE_PX:
+        return None
+    wide, high = (right - left) * FACE_MARGIN / 2, (bottom - top) * FACE_MARGIN / 2
+    height, width = luma.shape
+    y0, y1 = (int(np.clip(round(y), 0, height)) for y in (top - high, bottom + high))
+    x0, x1 = (int(np.clip(round(x), 0, width)) for x in (left - wide, right + wide))
+    found = texture_spectrum(luma[y0:y1, x0:x1], steps_px=(*STEPS_PX, FACE_STEP_PX))
+    if found is None or found.confidence < MIN_CONFIDENCE:
+        return None
+    return _told(found)
+
+
+def _told(found: TextureSpectrum) -> Sharpness:
+    fitted = calibration()
+    log2_r = regressed(found.log10_power, fitted.weights, fitted.guard)
+    return Sharpness(log2_r=log2_r, confidence=found.confidence)
+
+
+def texture_spectrum(
+    luma: NDArray[np.uint8], steps_px: Sequence[int] = STEPS_PX
+) -> TextureSpectrum | None:
+    """Describe how fast a picture's texture fades towards fine detail.
+
+    Parameters
+    ----------
+    luma : ndarray, shape (h, w), dtype uint8
+        At native size.
+    steps_px : sequence of int
+        Distances of the blocks to try, largest first: the first that gives enough is used.
+
+    Returns
+    -------
+    spectrum : TextureSpectrum or None
+        None when the picture is too small or has no textured block.
+
+    Notes
+    -----
+    Every choice of blocks is a weight that fades in, not a limit: a picture whose exposure or
+    contrast changes keeps its blocks, and its spectrum.
+    """
+    blocks = _choose(luma.astype(np.float32), steps_px)
+    if blocks is None:
+        return None
+    flat, busy = blocks
+    noise = max(float(np.median(flat[:, -3:].mean(axis=1))), ROUNDING)
+    clean = busy - noise
+    texture = np.maximum(clean[:, :LOW_BANDS].mean(axis=1), 1e-9)
+    relative = texture / np.percentile(texture, 90)
+    enough = SNR * noise + MIN_TEXTURE
+    weight = np.clip(texture / enough - 0.5, 0, 1)
+    weight = weight * np.clip(1 - np.log(relative) / math.log(RELATIVE_TEXTURE), 0, 1)
+    confidence = int(((texture > enough) & (relative > RELATIVE_TEXTURE)).sum())
+    if not confidence:
+        return None
+    power = np.log10(np.maximum(clean / texture[:, None], 0) + FLOOR)
+    weight = weight * _sharper_half(power[:, -FINE_BANDS:].mean(axis=1), weight)
+    return TextureSpectrum(log10_power=weight @ power / weight.sum(), confidence=confidence)
+
+
+def _choose(
+    picture: NDArray[np.float32], steps_px: Sequence[int]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+    """Return the band powers of the flattest blocks, and of the busier half."""
     height, width = picture.shape
     if min(height, width) < BLOCK_PX:
         return None
     detail = (picture - cv2.GaussianBlur(picture, (0, 0), 2)) ** 2
     energy = cv2.boxFilter(detail, -1, (BLOCK_PX, BLOCK_PX), anchor=(0, 0))
     energy = energy[: height - BLOCK_PX + 1, : width - BLOCK_PX + 1]
-    # Small pictures are sampled twice as densely: the confidence counts blocks.
-    step = 32 if energy[::32, ::32].size >= 2 * MAX_BLOCKS else 16
-    rows, columns = np.mgrid[0 : energy.shape[0] : step, 0 : energy.shape[1] : step]
-    rows, columns = rows.ravel(), columns.ravel()
+    enough = [step for step in steps_px if energy[::step, ::step].size >= 2 * MAX_BLOCKS]
+    step = enough[0] if enough else steps_px[-1]
+    rows, columns = (
+        a.ravel() for a in np.mgrid[0 : energy.shape[0] : step, 0 : energy.shape[1] : step]
+    )
     order = np.argsort(energy[rows, columns], kind="stable")
-    flat = order[:FLAT_BLOCKS]
-    busy = order[max(len(order) // 2, len(flat)) :]
-    if len(busy) > MAX_BLOCKS:
-        busy = np.random.default_rng(0).choice(busy, MAX_BLOCKS, replace=False)
+    flat = order[: 4 * FLAT_BLOCKS]
+    means = np.array(
+        [
+            picture[y : y + BLOCK_PX, x : x + BLOCK_PX].mean()
+            for y, x in zip(rows[flat], columns[flat], strict=True)
+        ]
+    )
+    unclipped = flat[(means >= UNCLIPPED[0]) & (means <= UNCLIPPED[1])]
+    flat = (unclipped if len(unclipped) else flat)[:FLAT_BLOCKS]
+    # In order of place, evenly thinned: a change of the ranking then changes few of them.
+    busy = np.sort(order[max(len(order) // 2, FLAT_BLOCKS) :])
     if not len(busy):
         return None
+    if len(busy) > MAX_BLOCKS:
+        busy = busy[np.linspace(0, len(busy) - 1, MAX_BLOCKS).round().astype(int)]
     chosen = np.concatenate([flat, busy])
     blocks = np.stack(
         [
@@ -140,21 +253,20 @@ def effective_resolution(luma: NDArray[np.uint8]) -> Sharpness | None:
         ]
     )
     blocks = (blocks - blocks.mean(axis=(1, 2), keepdims=True)) * _WINDOW
-    power = np.abs(np.fft.rfft2(blocks)).astype(np.float32) ** 2 / (_WINDOW**2).sum()
+    # numpy's takes twice the time.
+    power = np.square(np.abs(np.asarray(scipy.fft.rfft2(blocks))))
     bands = power.reshape(len(blocks), -1) @ _BANDS_OF_SPECTRUM.T
-    floor = min(float(np.median(bands[: len(flat), -3:].mean(axis=1))), 30.0)
-    clean = np.maximum(bands[len(flat) :] - floor, 0) + 0.02
-    low = clean[:, :4].mean(axis=1)
-    textured = (low >= 10) & (low > 20 * floor)
-    confidence = int(textured.sum())
-    if not confidence:
-        return None
-    decibel = 10 * np.log10(clean[textured] / low[textured, None])
-    fine = decibel[:, 6:].mean(axis=1)
-    # The sharper half: a close-up's soft background must not make it a soft shot.
-    spectrum = np.median(decibel[fine >= np.median(fine)], axis=0) / 10
-    log2_r = float(_WEIGHTS[0] @ spectrum + _WEIGHTS[1] @ spectrum**2 + _BIAS)
-    return Sharpness(log2_r=float(np.clip(log2_r, *LOG2_RANGE)), confidence=confidence)
+    return bands[: len(flat)], bands[len(flat) :]
+
+
+def _sharper_half(
+    fineness: NDArray[np.float64], weight: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Fade in the upper half, by weight: a close-up's soft background must not make it soft."""
+    order = np.argsort(fineness, kind="stable")
+    share = np.empty_like(weight)
+    share[order] = (np.cumsum(weight[order]) - weight[order] / 2) / weight.sum()
+    return np.clip((share - 0.35) / 0.3, 0, 1)
 
 
 def shot_sharpness(

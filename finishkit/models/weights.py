@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from finishkit.environment import models_dir as cache_dir
 from finishkit.errors import FinishError
 from finishkit.models.cards import ModelCard
 
@@ -29,23 +30,6 @@ HALF_TAG = 0x01306B47
 INSTALL = 'pip install "finishkit[models]"'
 
 Weights = Mapping[str, NDArray[np.float32]]
-
-
-def cache_dir() -> Path:
-    """Return the folder of decoded and user-supplied weights.
-
-    ``$FINISHKIT_CACHE/models``, else ``$XDG_CACHE_HOME/finishkit/models``, else
-    ``~/.cache/finishkit/models``. It is not created.
-
-    Returns
-    -------
-    folder : Path
-    """
-    own = os.environ.get("FINISHKIT_CACHE")
-    if own:
-        return Path(own).expanduser().resolve() / "models"
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser().resolve() / "finishkit" / "models"
 
 
 def find(card: ModelCard) -> Path:

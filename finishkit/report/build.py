@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from finishkit.measure import METRICS, Measurements, ShotMeasurement
+from finishkit.measure import METRICS, CharacterLook, Measurements, ShotMeasurement
 from finishkit.report.effects import IDENTITY_TARGET, finishing_effects
 from finishkit.report.model import (
+    Alike,
     Finding,
     Identity,
+    Look,
     Master,
     Picture,
     Quarantined,
@@ -23,15 +25,14 @@ from finishkit.report.model import (
 )
 from finishkit.shots import Episode, Shot
 from finishkit.verdict import Action, Limits, Reason, ShotVerdict, Verdict
+from finishkit.verdict.identity import CALIBRATED_DIST, CALIBRATED_SPREAD, backend_title, cure
 
 UNREPAIRABLE = frozenset({"id_dist", "id_spread", "fps_eff"})
 """Findings no finish can repair: they stand as the raw shot had them."""
 
 PASS_MARGIN = 0.07
-"""A new take nearer to the limit than this would only be sent back to a person (dlib units)."""
-
-CONFUSED = 0.2
-"""Share of faces nearer to the wrong character from which a backend is said to mix two up."""
+"""A new take nearer to the limit than this would only be sent back to a person (dlib units); where
+nothing was calibrated."""
 
 
 def build_report(
@@ -122,7 +123,7 @@ def build_report(
         cuts=_cuts(verdict),
         cuts_finished=_cuts(finished_verdict) if finished_verdict else None,
         regenerate=tuple(
-            _regenerate(episode, s) for s in shots if s.action == "regenerate" and _usable(s)
+            _regenerate(episode, s, raw) for s in shots if s.action == "regenerate" and _usable(s)
         ),
         quarantined=tuple(
             _quarantined(s, outcome[s.shot]) for s in shots if s.state == "quarantined"
@@ -131,7 +132,13 @@ def build_report(
         if finished
         else (),
         limits=limits.model_dump(),
-        notices=_notices(raw, limits),
+        face_backend=raw.backend,
+        cast=tuple(_look(one, limits) for one in raw.looks),
+        separability=tuple(
+            Alike.model_validate(pair.model_dump(include=set(Alike.model_fields)))
+            for pair in raw.separability
+        ),
+        notices=_notices(raw),
         throughput_shots_per_h=throughput_shots_per_h,
         master=master,
         created=created,
@@ -275,20 +282,35 @@ def _identities(
     )
 
 
-def _notices(raw: Measurements, limits: Limits) -> tuple[str, ...]:
+def _look(one: CharacterLook, limits: Limits) -> Look:
+    known = one.model_dump(include=set(Look.model_fields))
+    # As the verdict holds them: in proportion to the strictness asked for.
+    known["limit"] = one.limit * limits.id_dist / CALIBRATED_DIST
+    known["spread_limit"] = one.spread_limit * limits.id_spread / CALIBRATED_SPREAD
+    return Look.model_validate(known)
+
+
+def _notices(raw: Measurements) -> tuple[str, ...]:
+    notices = []
+    grouped = [look.character for look in raw.looks if look.grouped]
+    if grouped:
+        notices.append(
+            "Nobody is listed in shots.csv, so faces that look alike were put together:"
+            f" {', '.join(grouped)} are made-up names, and one face asked of several generators"
+            " may have several. List the characters to have every face judged."
+        )
     alike = [
-        f"{pair.first} and {pair.second} ({pair.distance:.2f})"
+        f"{pair.first} and {pair.second} ({pair.distance:.2f} apart)"
         for pair in raw.separability
-        if pair.distance < limits.id_dist or (pair.confused_ratio or 0) > CONFUSED
+        if not pair.separable
     ]
-    if not alike:
-        return ()
-    return (
-        f"The face backend ({raw.backend}) cannot safely tell these characters apart:"
-        f" {', '.join(alike)}; it sees the same person below {limits.id_dist:.2f}. One of them in"
-        " the other's place may pass unseen: look at their shots yourself, or measure with a"
-        " stronger backend.",
-    )
+    if alike:
+        notices.append(
+            f"{backend_title(raw.backend)} cannot tell these characters apart: {', '.join(alike)}."
+            " Their shots are for you to look at: one in the other's place may measure as right."
+            f" {cure(raw.backend)}"
+        )
+    return tuple(notices)
 
 
 def _picture(measured: ShotMeasurement | None) -> Picture | None:
@@ -307,7 +329,7 @@ def _quarantined(shot: ReportShot, outcome: ShotOutcome) -> Quarantined:
     )
 
 
-def _regenerate(episode: Episode, shot: ReportShot) -> Regenerate:
+def _regenerate(episode: Episode, shot: ReportShot, raw: Measurements) -> Regenerate:
     grounds = [r for r in shot.reasons if r.metric in UNREPAIRABLE]
     # A face that may be wrong beside one that is: both must be right in the new take.
     wrong = tuple(dict.fromkeys(r.reference for r in grounds if r.reference))
@@ -320,7 +342,7 @@ def _regenerate(episode: Episode, shot: ReportShot) -> Regenerate:
         characters=who,
         reference_images=tuple(_relative(path, episode.root) for path in images),
         why=" ".join(r.text for r in grounds or shot.reasons),
-        pass_if=" ".join(_pass_if(r) for r in grounds),
+        pass_if=" ".join(_pass_if(r, raw) for r in grounds),
     )
 
 
@@ -328,10 +350,13 @@ def _relative(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 
-def _pass_if(finding: Finding) -> str:
+def _pass_if(finding: Finding, raw: Measurements) -> str:
     limit = finding.limit or 0.0
     if finding.metric == "id_dist":
-        return f"The face of {finding.reference} measures {limit - PASS_MARGIN:.2f} or less."
+        looks = {legible(one.character): one for one in raw.looks}
+        look = looks.get(finding.reference)
+        margin = look.margin if look else PASS_MARGIN
+        return f"The face of {finding.reference} measures {limit - margin:.2f} or less."
     if finding.metric == "id_spread":
         return f"The face of {finding.reference} spreads {limit:.2f} or less within the shot."
     return f"At least {limit:.0f} different pictures a second."

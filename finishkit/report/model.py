@@ -145,6 +145,61 @@ class Identity(Value):
     other_dist: Number | None = None
 
 
+class Look(Value):
+    """What is known of a character's face.
+
+    Attributes
+    ----------
+    source : {'pictures', 'shots', 'none'}
+        What the reference is made of.
+    grouped : bool
+        The name is made up: nobody is listed in ``shots.csv``.
+    n_shots : int
+        Shots in which a usable face was found.
+    accepted : tuple of str
+        Shots that show this face beyond doubt.
+    usual : float or None
+        Median distance of the shots to the reference, in the face backend's unit.
+    limit, spread_limit, margin : float
+        Another face from here; drift within a shot from here; a person looks this close to it.
+    why : str
+        Why there is no reference, with the cure.
+    """
+
+    character: Text
+    source: Literal["pictures", "shots", "none"]
+    grouped: bool = False
+    n_shots: int = 0
+    accepted: tuple[Text, ...] = ()
+    usual: Number | None = None
+    limit: Number
+    spread_limit: Number
+    margin: Number
+    why: Text = ""
+
+
+class Alike(Value):
+    """How well the face backend tells two characters apart.
+
+    Attributes
+    ----------
+    distance : float
+        Between their references.
+    d_prime : float or None
+        Separation of their shots in standard deviations.
+    confused_ratio : float or None
+        Share of faces that are nearer to the other.
+    separable : bool
+    """
+
+    first: Text
+    second: Text
+    distance: Number
+    d_prime: Number | None = None
+    confused_ratio: Number | None = None
+    separable: bool = True
+
+
 class Picture(Value):
     """Size, rate and length of a clip."""
 
@@ -297,6 +352,10 @@ class Report(Value):
         Of the raw and of the finished episode.
     limits : dict of str to float
         The limits the verdict was made with.
+    face_backend : str
+    cast : tuple of Look
+    separability : tuple of Alike
+        Every pair of the cast that has references.
     notices : tuple of str
         What the whole report must be read with.
     content_sha256 : str
@@ -318,6 +377,9 @@ class Report(Value):
     quarantined: tuple[Quarantined, ...] = ()
     effects: tuple[Effect, ...] = ()
     limits: dict[str, Number] = {}
+    face_backend: Text = ""
+    cast: tuple[Look, ...] = ()
+    separability: tuple[Alike, ...] = ()
     notices: tuple[Text, ...] = ()
     throughput_shots_per_h: Number | None = None
     master: Master | None = None
@@ -335,6 +397,10 @@ class Report(Value):
 
     def __getitem__(self, shot: str) -> ReportShot:
         return next(s for s in self.shots if s.shot == shot)
+
+    def look(self, character: str) -> Look | None:
+        """Return what is known of a character's face; None when nothing was calibrated."""
+        return next((one for one in self.cast if one.character == character), None)
 
     def counted(self) -> Mapping[str, int]:
         """Return how many shots there are of each state and each action."""

@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from finishkit.measure import METRICS
+from finishkit.report.cast_table import cast_rows
 from finishkit.report.model import Effect, Identity, Regenerate, Report, ReportCut, ReportShot
 from finishkit.report.pictures import SEEN_JUMP, Pictures, Thumb, as_thumb, neighbour
 from finishkit.report.plots import scene_runs, strip_plots
@@ -160,6 +161,7 @@ def render_page(report: Report, pictures: Pictures) -> str:
             cut_rows=[row for row in rows.values() if row.jump >= SEEN_JUMP],
             quiet_cuts=[row for row in rows.values() if row.jump < SEEN_JUMP],
             cut_pairs=_cut_pairs(pictures, labels, rows),
+            cast=cast_rows(report),
             metrics=METRICS,
             flagged={
                 s.shot: {_SHOWN_AS.get(r.metric, r.metric) for r in s.reasons} for s in report.shots
@@ -257,7 +259,8 @@ def _take(report: Report, pictures: Pictures, order: Regenerate, labels: Mapping
             shown.append(_shown(picture, text, name="reference", note=character))
         who = next((i for i in shot.identities if i.character == character), None)
         value = f"{who.id_dist:.2f}" if who and who.id_dist is not None else "no face"
-        limit = report.limits.get("id_dist")
+        look = report.look(character)
+        limit = look.limit if look else report.limits.get("id_dist")
         shown.append(
             _shown(
                 pictures.faces.get((shot.shot, character), pictures.before.get(shot.shot)),
@@ -276,7 +279,9 @@ def _take(report: Report, pictures: Pictures, order: Regenerate, labels: Mapping
                     pictures.faces.get((beside, character), pictures.before.get(beside)),
                     f"Shot {labels[beside]}, {character} as meant",
                     name=labels[beside],
-                    note=f"{place} it, {face.id_dist:.2f}",
+                    note=f"{place} it, {face.id_dist:.2f}"
+                    if face.id_dist is not None
+                    else f"{place} it",
                 )
             )
     if not order.characters:

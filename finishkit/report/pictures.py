@@ -193,12 +193,15 @@ def neighbour(report: Report, shot: str, character: str) -> str | None:
         otherwise the closest after it.
     """
     here = report[shot].order
+    look = report.look(character)
+    # The only right take of two has nothing to be measured against, and yet it is what is meant.
+    meant = look.accepted if look else ()
     others = [
         s
         for s in report.shots
         if s.shot != shot and s.action != "regenerate" and s.state != "quarantined"
         for who in s.identities
-        if who.character == character and who.id_dist is not None
+        if who.character == character and (who.id_dist is not None or s.shot in meant)
     ]
     earlier = [s for s in others if s.order < here]
     nearest = max(earlier, key=lambda s: s.order, default=None)

@@ -235,6 +235,10 @@ def _allowed(report: Report, shot: ReportShot, name: str) -> Interval | None:
         return others * 2.0 ** (-limits["softer_oct"] * tight), math.inf
     if name not in limits:
         return None
+    looks = [look for who in shot.identities if (look := report.look(who.character))]
+    if name in _FACES and looks:
+        # The strictest of those in the shot: the value drawn is the worst of them.
+        return 0.0, min(look.limit if name == "id_dist" else look.spread_limit for look in looks)
     # Identity's hook limit only asks a person to look; the limit drawn is the one that decides.
     return 0.0, limits[name] * (1.0 if name in _FACES else tight)
 

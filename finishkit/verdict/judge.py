@@ -6,19 +6,19 @@ from collections.abc import Sequence
 import numpy as np
 
 from finishkit.measure import Measurements, ShotMeasurement
-from finishkit.measure.colour import AXES
+from finishkit.verdict.identity import identity_reasons
 from finishkit.verdict.reasons import (
     beyond_reach,
     cadence_reasons,
     colour_reasons,
-    identity_reasons,
+    inner_cut_reasons,
     noise_reasons,
     sharpness_reasons,
     temporal_reasons,
 )
-from finishkit.verdict.scales import Residuals, log_eff
+from finishkit.verdict.scales import Standing, log_eff
 from finishkit.verdict.score import cut_between, episode_score
-from finishkit.verdict.values import Action, Cut, Limits, ShotVerdict, Verdict
+from finishkit.verdict.values import Action, Cut, Limits, Reason, ShotVerdict, Verdict
 
 
 def judge(
@@ -46,15 +46,29 @@ def judge(
     limits = limits or Limits()
     shots = sorted(measurements.shots, key=lambda s: s.order)
     hooks = _hooks(shots, limits)
-    frame = Residuals(shots)
-    cuts = tuple(cut_between(a, b) for a, b in itertools.pairwise(shots))
-    judged = tuple(_judge_shot(s, frame, limits, s.shot in hooks, cuts) for s in shots)
+    faces = {s.shot: identity_reasons(s, measurements, limits, s.shot in hooks) for s in shots}
+    # A shot with another actor will be generated anew: its light and detail set no standard.
+    replaced = [shot for shot, (regenerate, _) in faces.items() if regenerate]
+    standing = Standing(measurements, limits.z, replaced)
+    cuts = tuple(cut_between(a, b, standing) for a, b in itertools.pairwise(shots))
+    judged = tuple(
+        _judge_shot(s, standing, faces[s.shot], limits, s.shot in hooks, cuts) for s in shots
+    )
     return Verdict(
         shots=judged,
         cuts=cuts,
         hero=_hero(shots, judged),
-        score=episode_score(shots, cuts, baseline or measurements),
+        score=episode_score(
+            shots,
+            cuts,
+            baseline or measurements,
+            _retaken(baseline, limits) if baseline else (),
+        ),
     )
+
+
+def _retaken(baseline: Measurements, limits: Limits) -> list[str]:
+    return [s.shot for s in baseline.shots if identity_reasons(s, baseline, limits, False)[0]]
 
 
 def _hooks(shots: Sequence[ShotMeasurement], limits: Limits) -> frozenset[str]:
@@ -67,19 +81,24 @@ def _hooks(shots: Sequence[ShotMeasurement], limits: Limits) -> frozenset[str]:
 
 
 def _judge_shot(
-    shot: ShotMeasurement, frame: Residuals, limits: Limits, hook: bool, cuts: Sequence[Cut]
+    shot: ShotMeasurement,
+    frame: Standing,
+    faces: tuple[list[Reason], list[Reason]],
+    limits: Limits,
+    hook: bool,
+    cuts: Sequence[Cut],
 ) -> ShotVerdict:
     tight = limits.hook_factor if hook else 1.0
     z = {name: v for name in frame.residual if (v := frame.z(name, shot.shot)) is not None}
+    colour = colour_reasons(shot, frame, limits, tight)
     fixes = [
         *sharpness_reasons(shot, frame, limits, tight),
-        *colour_reasons(shot, frame, limits, tight),
+        *colour,
         *temporal_reasons(shot, limits, tight),
         *noise_reasons(shot, frame, limits, tight),
     ]
-    regenerate, check = identity_reasons(shot, frame.shots, limits, hook)
-    regenerate += cadence_reasons(shot)
-    check += [r for r in fixes if r.metric in AXES and beyond_reach(r)]
+    regenerate = [*faces[0], *cadence_reasons(shot)]
+    check = [*faces[1], *inner_cut_reasons(shot), *beyond_reach(shot.shot, colour, frame)]
     # The script says there is a face and none can be used: never a pass. A face that only lacks
     # something to compare it with is listed as unknown, and no more.
     unseen = any(i.id_dist is None and i.n_faces == 0 for i in shot.identities)

@@ -2,75 +2,89 @@
 
 import math
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 
-from finishkit.measure import CharacterIdentity, ShotMeasurement
+from finishkit.measure import ShotMeasurement
+from finishkit.measure.classes import FAKE_HD_R, class_px, fake_hd
 from finishkit.measure.colour import AXES
-from finishkit.verdict.scales import Residuals
+from finishkit.verdict.scales import Standing, per_unit
 from finishkit.verdict.values import Limits, Reason
 
 _AXIS_LIMIT = {"wb_r": "wb_de", "wb_b": "wb_de", "ev": "ev_de", "con": "con_de", "sat": "sat_de"}
-BORDER = 0.07
-"""Identity closer to its limit than this is a case for a person (dlib units)."""
 
 
 def sharpness_reasons(
-    shot: ShotMeasurement, frame: Residuals, limits: Limits, tight: float
+    shot: ShotMeasurement, frame: Standing, limits: Limits, tight: float
 ) -> list[Reason]:
     """Judge whether the shot is softer than its scene, or than its file pretends."""
     reasons = []
     residual, z = frame.residual["eff"].get(shot.shot), frame.z("eff", shot.shot)
-    limit = limits.softer_oct * tight
-    if residual is not None and z is not None and -residual > limit and -z > limits.z * tight:
-        share = 2.0**residual
+    limit, ratio = limits.softer_oct * tight, shot.values.get("eff_r")
+    if residual is not None and z is not None and -residual > limit and -z > limits.z:
+        witnesses = frame.witnesses("eff", shot.shot)
+        judged_by = f", judged by {witnesses} too" if witnesses else ""
+        # Of a flat shot only the face may be known.
+        own = shot.values.get("eff_px")
+        detail = f" ({own:.0f} px of real resolution)" if own is not None else ""
         reasons.append(
             Reason(
                 metric="eff_r",
                 value=round(-residual, 3),
                 limit=round(limit, 3),
                 reference=f"scene {shot.scene}",
-                text=f"Softer than its scene: about {share:.0%} of the detail of the other shots"
-                f" ({shot.values['eff_px']:.0f} px of real resolution).",
+                text=f"Softer than its scene: about {2.0**residual:.0%} of the detail of the other"
+                f" shots{judged_by}{detail}.",
             )
         )
-    ratio, short = shot.values.get("eff_r"), min(shot.width_px, shot.height_px)
-    if ratio is not None and short >= 900 and ratio < 0.60:
+    elif ratio is not None and ratio < limits.soft_r:
+        reasons.append(
+            Reason(
+                metric="eff_r",
+                value=round(ratio, 3),
+                limit=limits.soft_r,
+                text=f"Soft by itself: {ratio:.0%} of the resolution its file has"
+                f" ({shot.values['eff_px']:.0f} of {min(shot.width_px, shot.height_px)} px), limit"
+                f" {limits.soft_r:.0%}.",
+            )
+        )
+    short = min(shot.width_px, shot.height_px)
+    if ratio is not None and (claim := fake_hd(math.log2(ratio), short)) != "no":
+        looks = "Looks like" if claim == "yes" else "May be"
         reasons.append(
             Reason(
                 metric="eff_px",
-                value=round(shot.values["eff_px"] or 0, 1),
-                limit=round(0.60 * short, 1),
-                text=f"Looks like a {_class_px(ratio * short)}-class picture in a {short} px file.",
+                value=round(ratio * short, 1),
+                limit=round(FAKE_HD_R[claim == "maybe"] * short, 1),
+                text=f"{looks} a {class_px(ratio * short)}-class picture in a {short} px file.",
             )
         )
     return reasons
 
 
-def _class_px(eff_px: float) -> int:
-    return min((270, 360, 480, 540, 720, 1080), key=lambda c: abs(math.log2(eff_px / c)))
-
-
 _SAYS = {
-    "wb_r": ("redder", "less red", "octaves of red", 17.0),
-    "wb_b": ("bluer", "yellower", "octaves of blue", 17.0),
-    "ev": ("brighter", "darker", "stops", 13.0),
-    "con": ("more contrasty", "flatter", "octaves of contrast", 8.5),
-    "sat": ("more saturated", "paler", "octaves of chroma", 5.0),
+    "wb_r": ("redder", "less red", "octaves of red"),
+    "wb_b": ("bluer", "yellower", "octaves of blue"),
+    "ev": ("brighter", "darker", "stops"),
+    "con": ("more contrasty", "flatter", "octaves of contrast"),
+    "sat": ("more saturated", "paler", "octaves of chroma"),
 }
 
 
 def colour_reasons(
-    shot: ShotMeasurement, frame: Residuals, limits: Limits, tight: float
+    shot: ShotMeasurement, frame: Standing, limits: Limits, tight: float
 ) -> list[Reason]:
-    """Judge each axis of the grade against the scene."""
+    """Judge each axis of the grade against the scene, and the light by itself."""
     reasons = []
     for axis in AXES:
         residual, z = frame.residual[axis].get(shot.shot), frame.z(axis, shot.shot)
         limit = getattr(limits, _AXIS_LIMIT[axis]) * tight
-        if residual is None or z is None or abs(residual) <= limit or abs(z) <= limits.z * tight:
+        if residual is None or z is None or abs(residual) <= limit or abs(z) <= limits.z:
             continue
-        more, less, unit, per = _SAYS[axis]
+        more, less, unit = _SAYS[axis]
+        witnesses = frame.witnesses(axis, shot.shot)
+        judged_by = f"; judged by {witnesses}" if witnesses else ""
         reasons.append(
             Reason(
                 metric=axis,
@@ -78,16 +92,95 @@ def colour_reasons(
                 limit=round(limit, 2),
                 reference=f"scene {shot.scene}",
                 text=f"{(more if residual > 0 else less).capitalize()} than its scene by"
-                f" {abs(residual) / per:.2f} {unit} (ΔE {abs(residual):.1f}, limit {limit:.1f}).",
+                f" {abs(residual) / per_unit(axis):.2f} {unit}"
+                f" (ΔE {abs(residual):.1f}, limit {limit:.1f}{judged_by}).",
             )
         )
-    return reasons
+    if all(reason.metric != "ev" for reason in reasons):
+        reasons += _light_reasons(shot, frame, limits, tight)
+    return reasons + _drift_reasons(shot, limits, tight)
 
 
-def beyond_reach(reason: Reason) -> bool:
-    """Return whether the bounded grade cannot bring the shot all the way: a case for a person."""
-    reach = {"wb_r": 0.5 * 17, "wb_b": 0.5 * 17, "ev": 0.7 * 13, "con": 0.85 * 8.5, "sat": 0.85 * 5}
-    return abs(reason.value) > reach[reason.metric] * 1.25
+def _light_reasons(
+    shot: ShotMeasurement, frame: Standing, limits: Limits, tight: float
+) -> list[Reason]:
+    white, burnt = shot.values.get("white_ev"), shot.values.get("clip_pct")
+    others = [
+        v
+        for s in frame.shots
+        if s.scene == shot.scene and s is not shot
+        if (v := s.values.get("white_ev")) is not None
+    ]
+    limit = limits.white_ev * tight
+    # A scene that stays below white throughout is meant to: a night, a fog.
+    alone = not others or float(np.median(others)) > -limit
+    if white is not None and white < -limit and alone:
+        return [
+            Reason(
+                metric="ev",
+                value=round(white * per_unit("ev"), 2),
+                limit=round(limit * per_unit("ev"), 2),
+                text=f"Dull: its brightest part stays {-white:.2f} stops below white,"
+                f" limit {limit:.2f}.",
+            )
+        ]
+    if burnt is not None and burnt > limits.clip_pct * tight:
+        return [
+            Reason(
+                metric="ev",
+                value=round(burnt, 1),
+                limit=round(limits.clip_pct * tight, 1),
+                text=f"Burnt out: {burnt:.0f} % of the picture is at its ceiling, and nothing is"
+                " left there to grade.",
+            )
+        ]
+    return []
+
+
+def _drift_reasons(shot: ShotMeasurement, limits: Limits, tight: float) -> list[Reason]:
+    drift, limit = shot.values.get("drift_de"), limits.drift_de * tight
+    if drift is None or drift <= limit:
+        return []
+    text = (
+        f"The colour drifts within the shot: ΔE {drift:.1f} from start to end, limit {limit:.1f}."
+    )
+    return [Reason(metric="drift_de", value=round(drift, 2), limit=round(limit, 2), text=text)]
+
+
+def inner_cut_reasons(shot: ShotMeasurement) -> list[Reason]:
+    """Name the hard cuts inside a file that should hold one shot."""
+    return [
+        Reason(
+            metric="inner_cut",
+            value=frame,
+            limit=0,
+            text=f"A hard cut lies inside this shot, at frame {frame}"
+            f" ({frame / float(shot.rate_fps):.2f} s): split the file there and list both parts.",
+        )
+        for frame in shot.inner_cuts
+    ]
+
+
+REACH: Final = {"wb_r": 0.5, "wb_b": 0.5, "ev": 0.7, "con": 0.85, "sat": 0.85}
+"""Octaves and stops that the bounded grade can bring a shot back."""
+ANOTHER_PICTURE_DE: Final = 17.0
+"""Offsets that together are larger than this are another time of day, not another grade."""
+
+
+def beyond_reach(shot: str, colour: Sequence[Reason], frame: Standing) -> list[Reason]:
+    """Return the reasons that the bounded grade cannot undo: cases for a person.
+
+    An axis counts when even its offset less its uncertainty is a quarter beyond what the grade may
+    move; all of them when together they make another picture.
+    """
+    relative = [r for r in colour if r.metric in AXES and r.reference]
+    if float(np.linalg.norm([r.value for r in relative])) > ANOTHER_PICTURE_DE:
+        return relative
+    return [
+        r
+        for r in relative
+        if abs(r.value) - frame.sd(r.metric, shot) > REACH[r.metric] * per_unit(r.metric) * 1.25
+    ]
 
 
 LEAST_FPS = 6.0
@@ -134,7 +227,7 @@ def temporal_reasons(shot: ShotMeasurement, limits: Limits, tight: float) -> lis
 
 
 def noise_reasons(
-    shot: ShotMeasurement, frame: Residuals, limits: Limits, tight: float
+    shot: ShotMeasurement, frame: Standing, limits: Limits, tight: float
 ) -> list[Reason]:
     """Judge whether the shot is grainier than its scene."""
     sigma, residual = shot.values.get("noise_sigma"), frame.residual["noise"].get(shot.shot)
@@ -151,69 +244,3 @@ def noise_reasons(
             f" {sigma / 2**residual:.1f}.",
         )
     ]
-
-
-def identity_reasons(
-    shot: ShotMeasurement, shots: Sequence[ShotMeasurement], limits: Limits, hook: bool
-) -> tuple[list[Reason], list[Reason]]:
-    """Judge every listed face; return what to regenerate and what a person must check."""
-    regenerate: list[Reason] = []
-    check: list[Reason] = []
-    # The hook's tighter limit asks a person to look; it does not order a regeneration by itself.
-    border = limits.id_dist * limits.hook_factor if hook else limits.id_dist - BORDER
-    for who in shot.identities:
-        if who.id_dist is None:
-            continue
-        usual = _usual_distance(who.character, shot, shots)
-        beside = f"; in the other shots of {who.character} {usual:.2f}" if usual else ""
-        reason = Reason(
-            metric="id_dist",
-            value=round(who.id_dist, 3),
-            limit=limits.id_dist,
-            reference=who.character,
-            text=f"The face of {who.character} is {who.id_dist:.2f} from the reference, limit"
-            f" {limits.id_dist:.2f}{beside}.",
-        )
-        if who.id_dist > limits.id_dist:
-            # A verdict that costs money needs three faces that agree.
-            (regenerate if _agreed(who, limits) else check).append(reason)
-        elif who.id_dist > border and (usual is None or who.id_dist > usual + BORDER):
-            check.append(reason)
-        elif who.other_dist is not None and who.other_dist < who.id_dist:
-            text = (
-                f"The face of {who.character} is nearer to {who.nearest_other}"
-                f" ({who.other_dist:.2f}) than to its own reference ({who.id_dist:.2f}): the wrong"
-                " name, or two faces the face backend cannot tell apart. Add reference images, or"
-                " use another backend."
-            )
-            check.append(reason.replace(limit=round(who.other_dist, 3), text=text))
-        if who.id_spread is not None and who.id_spread > limits.id_spread:
-            regenerate.append(
-                Reason(
-                    metric="id_spread",
-                    value=round(who.id_spread, 3),
-                    limit=limits.id_spread,
-                    reference=who.character,
-                    text=f"The face of {who.character} changes within the shot: spread"
-                    f" {who.id_spread:.2f}, limit {limits.id_spread:.2f}.",
-                )
-            )
-    return regenerate, check
-
-
-def _agreed(who: CharacterIdentity, limits: Limits) -> bool:
-    over = sum(d > limits.id_dist for d in who.face_dists)
-    return who.n_faces >= 3 and over >= 0.6 * len(who.face_dists)
-
-
-def _usual_distance(
-    character: str, shot: ShotMeasurement, shots: Sequence[ShotMeasurement]
-) -> float | None:
-    others = [
-        i.id_dist
-        for s in shots
-        if s is not shot
-        for i in s.identities
-        if i.character == character and i.id_dist is not None
-    ]
-    return float(np.median(others)) if others else None

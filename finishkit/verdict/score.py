@@ -1,12 +1,13 @@
 """How the episode stands as a whole: cuts, and a score that no uniform change can raise."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
 from finishkit.measure import Measurements, ShotMeasurement
-from finishkit.verdict.scales import axis_in_de, log_eff, log_noise
+from finishkit.measure.colour import AXES
+from finishkit.verdict.scales import Standing, axis_in_de, log_eff, log_noise
 from finishkit.verdict.values import Cut, Score
 
 RAMPS = {
@@ -33,25 +34,27 @@ def _fps_octaves(shot: ShotMeasurement) -> float | None:
     return math.log2(max(rate, 0.5)) if rate is not None and not shot.static else None
 
 
-def cut_between(a: ShotMeasurement, b: ShotMeasurement) -> Cut:
-    """Return the jump a viewer sees between two shots."""
+def cut_between(a: ShotMeasurement, b: ShotMeasurement, standing: Standing) -> Cut:
+    """Return the jump a viewer sees between two shots.
+
+    Inside a scene what counts is how far the two are off, as far as that is no chance: another
+    framing of the same light is no jump.
+    """
     by: dict[str, float] = {}
 
     def add(name: str, x: float | None, y: float | None) -> None:
         if x is not None and y is not None:
             by[name] = _ramp(y - x, name)
 
-    add("eff", log_eff(a), log_eff(b))
+    if a.scene == b.scene:
+        add("eff", standing.certain("eff", a.shot), standing.certain("eff", b.shot))
+    else:
+        add("eff", log_eff(a), log_eff(b))
     add("noise", log_noise(a), log_noise(b))
     add("flick", a.values.get("flick_g"), b.values.get("flick_g"))
     add("fps", _fps_octaves(a), _fps_octaves(b))
     if a.scene == b.scene:
-        red = _difference("wb_r", a, b)
-        blue = _difference("wb_b", a, b)
-        if red is not None and blue is not None:
-            by["wb"] = _ramp(math.hypot(red, blue), "wb")
-        for axis in ("ev", "con", "sat"):
-            add(axis, axis_in_de(axis)(a), axis_in_de(axis)(b))
+        by.update(_colour_jumps(a, b, standing))
     for character, one in {i.character: i for i in a.identities}.items():
         other = next((i for i in b.identities if i.character == character), None)
         if other is not None and one.embedding and other.embedding:
@@ -66,9 +69,17 @@ def cut_between(a: ShotMeasurement, b: ShotMeasurement) -> Cut:
     )
 
 
-def _difference(axis: str, a: ShotMeasurement, b: ShotMeasurement) -> float | None:
-    x, y = axis_in_de(axis)(a), axis_in_de(axis)(b)
-    return None if x is None or y is None else y - x
+def _colour_jumps(a: ShotMeasurement, b: ShotMeasurement, standing: Standing) -> dict[str, float]:
+    moved = {
+        axis: y - x
+        for axis in AXES
+        if (x := standing.certain(axis, a.shot)) is not None
+        if (y := standing.certain(axis, b.shot)) is not None
+    }
+    by = {axis: _ramp(moved[axis], axis) for axis in ("ev", "con", "sat") if axis in moved}
+    if "wb_r" in moved and "wb_b" in moved:
+        by["wb"] = _ramp(math.hypot(moved["wb_r"], moved["wb_b"]), "wb")
+    return by
 
 
 def _tail_heavy(values: Sequence[float]) -> float:
@@ -78,10 +89,16 @@ def _tail_heavy(values: Sequence[float]) -> float:
 
 
 def episode_score(
-    shots: Sequence[ShotMeasurement], cuts: Sequence[Cut], baseline: Measurements
+    shots: Sequence[ShotMeasurement],
+    cuts: Sequence[Cut],
+    baseline: Measurements,
+    retaken: Collection[str] = (),
 ) -> Score:
-    """Return the episode as one number; targets come from the baseline and stay frozen."""
-    before = {s.shot: s for s in baseline.shots}
+    """Return the episode as one number; targets come from the baseline and stay frozen.
+
+    ``retaken`` names shots whose baseline showed another actor: a new take owes that one nothing.
+    """
+    before = {s.shot: s for s in baseline.shots if s.shot not in retaken}
     effs = [v for s in baseline.shots if (v := log_eff(s)) is not None]
     target = float(np.median(effs)) - 0.15 if effs else None
     raws = [before.get(s.shot, s) for s in shots]
@@ -132,9 +149,9 @@ def _deficit(
     if eff is not None and eff_raw is not None:
         parts.append(float(np.clip((eff_raw - eff - 0.10) / 0.5, 0, 1)))
     for axis, loss, slack, span in (
-        ("sat", 1, 1.5, 4.0),
+        ("sat", 1, 1.5, 2.5),
         ("sat", -1, 2.5, 5.0),
-        ("con", 1, 2.0, 5.0),
+        ("con", 1, 1.5, 2.5),
     ):
         own, was = axis_in_de(axis)(now), axis_in_de(axis)(raw)
         if own is None or was is None or axis not in scene:

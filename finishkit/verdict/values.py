@@ -15,22 +15,32 @@ Positive = Annotated[float, Interval(gt=0, le=50), Field(allow_inf_nan=False)]
 class Limits(Value):
     """When a shot is flagged.
 
-    Scene-relative measures need a robust z above ``z`` *and* a distance above their own limit;
-    identity, flicker and repeated frames are judged by their limit alone, since a whole episode
-    can be wrong in them. Sources: ``docs/metrics`` of the project; in-sample 98th percentiles of
-    clean shots for colour, landmark morphs of known strength for identity.
+    Scene-relative measures need an offset of more than ``z`` times its own uncertainty *and* above
+    their own limit; identity, flicker, repeated frames, white point and burnt-out share are judged
+    by their limit alone, since a whole episode can be wrong in them. Sources: ``docs/metrics.md``.
     """
 
-    z: Positive = 3.5
+    z: Positive = 2.0
+    """Of clean shots 5 % an axis lie beyond it, most of them visibly (``docs/metrics.md``)."""
     id_dist: Positive = 0.52
-    """dlib distance: finds 96 % of 65 % morphs, no false alarm in 160; other backends bring theirs.
-    """
+    """How strictly faces are judged, in dlib's unit: it finds 96 % of 65 % morphs without a false
+    alarm in 160. Where the measurements bring limits calibrated for their cast and backend, those
+    hold, in proportion: 0.52 leaves them as they are, 0.26 halves them."""
     id_spread: Positive = 0.42
+    """The same for the change of a face within a shot; 0.42 leaves the backend's limit as it is."""
     softer_oct: Positive = 0.30
-    wb_de: Positive = 3.8
-    ev_de: Positive = 5.2
-    con_de: Positive = 3.7
-    sat_de: Positive = 2.7
+    soft_r: Annotated[float, Interval(ge=0, le=1)] = 0.54
+    """Of 35 generated clips at their own size two read less, both visibly soft; nine in ten of the
+    same clips at half their resolution do."""
+    wb_de: Positive = 2.6
+    """0.15 octave: three quarters of the smallest cast that people point out."""
+    ev_de: Positive = 4.5
+    con_de: Positive = 3.4
+    sat_de: Positive = 2.2
+    white_ev: Positive = 0.45
+    """Stops that the brightest part may stay below white where the rest of the scene reaches it."""
+    clip_pct: Annotated[float, Interval(gt=0, le=100)] = 25.0
+    drift_de: Positive = 7.0
     flick_g: Positive = 0.25
     flick_l: Positive = 0.30
     flick_c: Positive = 0.30

@@ -82,7 +82,11 @@ def test_other_processes_give_the_same_numbers(episode):
     threads, before = cv2.getNumThreads(), dict(os.environ)
     here = measure(episode, jobs=1, only=names)
     there = measure(episode, jobs=2, only=names)
-    assert here == there
+    for a, b in zip(here.shots, there.shots, strict=True):
+        # Not to the last bit: a matrix product is summed in another order by another thread count.
+        known = {name: value for name, value in a.values.items() if value is not None}
+        assert {n: b.values[n] for n in known} == pytest.approx(known, rel=1e-5)
+        assert a.replace(values={}) == b.replace(values={})
     assert (cv2.getNumThreads(), dict(os.environ)) == (threads, before)
     assert here["a"].values["ev"] is not None
     assert here["a"].values["flick_g"] is None

@@ -4,14 +4,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from finishkit.frames import Frames, master_encoding, write_frames
-from finishkit.measure import METRICS, CharacterIdentity, Measurements, ShotMeasurement
+from finishkit.measure import (
+    METRICS,
+    CastPair,
+    CharacterIdentity,
+    CharacterLook,
+    Measurements,
+    ShotMeasurement,
+)
 from finishkit.report import Gate, Report, ShotOutcome, build_report
 from finishkit.shots import Character, Episode, Shot, ShotId
 from finishkit.verdict import judge
@@ -101,7 +108,7 @@ def measured(shot: Shot, **changes: float | None) -> ShotMeasurement:
         rate_fps=Fraction(24),
         frame_count=FRAME_COUNT,
         duration_s=2.0,
-        values={m.name: values[m.name] for m in METRICS},
+        values={m.name: values.get(m.name) for m in METRICS},
         eff_conf=90,
         identities=faces,
     )
@@ -120,6 +127,7 @@ def make(clips: Path) -> Maker:
         finished: Changes | None = None,
         words: str = "",
         torn: bool = False,
+        separable: bool = True,
         outcomes: tuple[ShotOutcome, ...] = (),
         **extra: Any,
     ) -> Made:
@@ -140,8 +148,8 @@ def make(clips: Path) -> Maker:
         )
         cast = (Character(name=character, reference_images=(clips / "ADA.jpg",)),)
         episode = Episode(name="ep" + words, root=clips, shots=shots, characters=cast)
-        before = _all(episode, raw or {})
-        after = _all(episode, finished) if finished is not None else None
+        before = _all(episode, raw or {}, words, separable=separable)
+        after = _all(episode, finished, words) if finished is not None else None
         if torn:
             outcomes = (
                 *outcomes,
@@ -179,6 +187,26 @@ def make(clips: Path) -> Maker:
     return build
 
 
-def _all(episode: Episode, changes: Changes) -> Measurements:
+def _all(
+    episode: Episode, changes: Changes, words: str = "", *, separable: bool = True
+) -> Measurements:
     shots = tuple(measured(s, **changes.get(s.id, {})) for s in episode if s.id != TORN)
-    return Measurements(episode=episode.name, shots=shots)
+    ada, ben, cat = episode.characters[0].name, "BEN" + words, "CAT" + words
+    return Measurements(
+        episode=episode.name,
+        shots=shots,
+        looks=(
+            _look(ada, "pictures", n_shots=8, accepted=tuple(s.shot for s in shots), usual=0.2),
+            _look(cat, "none", why="nobody has seen " + cat),
+            _look(ben, "shots", n_shots=1),
+        ),
+        separability=(
+            CastPair(first=ada, second=ben, distance=0.41, d_prime=2.0, separable=separable),
+        ),
+    )
+
+
+def _look(character: str, source: Literal["pictures", "shots", "none"], **known: Any):
+    return CharacterLook(
+        character=character, source=source, limit=0.52, spread_limit=0.42, margin=0.07, **known
+    )

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from finishkit.frames import Frames, master_encoding, write_frames
-from finishkit.measure import METRICS, Measurements, ShotMeasurement
+from finishkit.measure import METRICS, Measurements, ShotMeasurement, sample_frames
 from finishkit.measure.colour import AXES, grade_vector
-from finishkit.measure.observe import sample_frames
 from finishkit.preview import Preview
 from finishkit.shots import open_episode
 from finishkit.verdict import judge

@@ -7,8 +7,8 @@ import pytest
 
 from finishkit.errors import FinishError
 from finishkit.frames import read_frames
+from finishkit.measure import sample_frames
 from finishkit.measure.colour import AXES
-from finishkit.measure.observe import sample_frames
 from finishkit.preview import Preview
 from finishkit.shots import ShotId
 from finishkit.stages import ShotInput
