@@ -4,6 +4,7 @@ Absolute times of a shared machine say little, and a busy one gives false headli
 to start above a load of 0.3 a processor. ``make bench`` writes ``runs/bench.json``.
 """
 
+import itertools
 import json
 import os
 import statistics
@@ -21,6 +22,7 @@ from skimage import data
 
 from finishkit.environment import environment
 from finishkit.frames import Frames, master_encoding, read_frames, write_frames
+from finishkit.measure import observe
 from finishkit.measure.colour import frame_vector
 from finishkit.stages.lut import SIZE, apply_lut, build_lut
 
@@ -68,6 +70,68 @@ def reading(path: Path) -> tuple[float, float]:
                 pass
 
     return paired(lambda: [len(f) for f in read_frames(path, dtype="uint8")], peer)
+
+
+def measuring(path: Path) -> tuple[float, float]:
+    """Measure a shot: one pass against a plain script a metric, each decoding for itself."""
+    import dlib
+    from skimage.color import rgb2lab
+    from skimage.measure import blur_effect
+    from skimage.restoration import estimate_sigma
+
+    detector = dlib.get_frontal_face_detector()  # type: ignore[attr-defined]
+    fifths, eighths = [5, 14, 24, 34, 43], range(3, 48, 6)
+
+    def decoded():
+        capture = cv2.VideoCapture(str(path))
+        while True:
+            more, frame = capture.read()
+            if not more:
+                return capture.release()
+            yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+
+    def chosen(places):
+        return [frame for i, frame in enumerate(decoded()) if i in places]
+
+    def flicker() -> list[float]:
+        flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+        left, before = [], None
+        for frame in decoded():
+            small = cv2.resize(frame, (270, 480), interpolation=cv2.INTER_AREA)
+            luma, light = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), rgb2lab(small)[..., 0]
+            if before is not None:
+                moved = flow.calc(luma, before[0], None)  # type: ignore[arg-type]
+                y, x = np.mgrid[0:480, 0:270]
+                where = [y + moved[..., 1], x + moved[..., 0]]
+                left.append(
+                    float(np.median(light - ndimage.map_coordinates(before[1], where, order=1)))
+                )
+            before = luma, light
+        return left
+
+    def shake() -> list[object]:
+        kept = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in decoded()]
+        paths = []
+        for before, after in itertools.pairwise(kept):
+            points = cv2.goodFeaturesToTrack(before, 300, 0.01, 8)
+            paths.append(cv2.calcOpticalFlowPyrLK(before, after, points, None))  # type: ignore[arg-type]
+        return paths
+
+    def peer() -> None:
+        for frame in chosen(fifths):
+            blur_effect(frame, channel_axis=-1)
+        for frame in chosen(fifths):
+            rgb2lab(frame).reshape(-1, 3).mean(axis=0)
+        for frame in chosen(fifths):
+            estimate_sigma(frame, channel_axis=-1, average_sigmas=True)
+        for before, after in itertools.pairwise(decoded()):
+            cv2.absdiff(before, after).mean()
+        flicker()
+        shake()
+        for frame in chosen(eighths):
+            detector(frame, 0)
+
+    return paired(lambda: observe(path), peer)
 
 
 def grading() -> tuple[float, float]:
@@ -127,8 +191,10 @@ def main() -> None:
             " machine is quiet, or say --anyway."
         )
     with tempfile.TemporaryDirectory() as folder:
+        shot = clip(Path(folder))
         rows = {
-            "decode 1080x1920 to RGB, against moviepy": reading(clip(Path(folder))),
+            "decode 1080x1920 to RGB, against moviepy": reading(shot),
+            "measure a shot, against a script a metric": measuring(shot),
             "apply a 33^3 LUT at 1080x1920, against SciPy": grading(),
             "five colour axes, against skimage Lab": colour(),
             "animevideov3 at 216x384, against float32 torch": upscaling(),

@@ -20,6 +20,9 @@ takes of one generator scatter less, and the next generator's will not."""
 SEPARABLE: Final = 3.0
 """d' from which a pair is told apart: a shot half-way is then 1.5 deviations from either, and 93 %
 of all shots are named right."""
+CONFUSED: Final = 0.1
+"""Share of single faces nearer to the other from which a pair is not told apart, whatever the
+medians of whole shots say."""
 
 
 def character_limit(own: Sequence[float], others: Sequence[float], backend: FaceBackend) -> float:
@@ -92,6 +95,7 @@ def cast_pairs(
             continue
         wrong = [backend.distance(v, b) < backend.distance(v, a) for v in faces.get(first, ())]
         wrong += [backend.distance(v, a) < backend.distance(v, b) for v in faces.get(second, ())]
+        confused = float(np.mean(wrong)) if wrong else 0.0
         one = _leads(galleries[first], galleries[second], shots.get(first, {}), backend)
         two = _leads(galleries[second], galleries[first], shots.get(second, {}), backend)
         apart = backend.distance(a, b)
@@ -107,12 +111,12 @@ def cast_pairs(
                 distance=backend.distance(
                     _standard(galleries[first]), _standard(galleries[second])
                 ),
-                confused_ratio=float(np.mean(wrong)) if wrong else None,
+                confused_ratio=confused if wrong else None,
                 first_lead=first_lead,
                 second_lead=second_lead,
                 scale=scale,
                 d_prime=d_prime,
-                separable=d_prime >= SEPARABLE,
+                separable=d_prime >= SEPARABLE and confused <= CONFUSED,
             )
         )
     return tuple(pairs)

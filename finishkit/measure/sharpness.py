@@ -34,6 +34,8 @@ FINE_BANDS: Final = 5
 ROUNDING: Final = 1 / 12
 """Power of rounding to 8 bits, codes squared: no picture's textured blocks have less noise, even
 where its flattest blocks, being constant, show none."""
+FLATTEST: Final = 1.05
+"""All of a picture's noise over that of its flattest blocks (measured on white noise)."""
 SNR: Final = 20.0
 MIN_TEXTURE: Final = 8.0
 """A block counts when its texture is above 20 times the noise, and 8 codes squared over that: in
@@ -44,8 +46,8 @@ absolute limit makes a darker or flatter picture lose blocks, and its sharpness 
 FLOOR: Final = 7e-4
 """Power relative to the texture below which 8 bits do not tell softer from soft, -32 dB. Lower, and
 exposure moves the estimate by more than 0.05 octave; higher, and soft pictures look alike."""
-UNCLIPPED: Final = (16, 239)
-"""Mean codes of the blocks that noise is read from: at black and white half of it is cut off."""
+MAX_CLIPPED: Final = 0.02
+"""Share of black or white pixels above which noise is not read from a block: half is cut off."""
 STEPS_PX: Final = (32, 16)
 """Distances of the blocks: the second for pictures too small to give enough at the first."""
 FACE_STEP_PX: Final = 8
@@ -199,7 +201,7 @@ def texture_spectrum(
     if blocks is None:
         return None
     flat, busy = blocks
-    noise = max(float(np.median(flat[:, -3:].mean(axis=1))), ROUNDING)
+    noise = max(FLATTEST * float(np.median(flat[:, -3:].mean(axis=1))), ROUNDING)
     clean = busy - noise
     texture = np.maximum(clean[:, :LOW_BANDS].mean(axis=1), 1e-9)
     relative = texture / np.percentile(texture, 90)
@@ -230,21 +232,19 @@ def _choose(
         a.ravel() for a in np.mgrid[0 : energy.shape[0] : step, 0 : energy.shape[1] : step]
     )
     order = np.argsort(energy[rows, columns], kind="stable")
-    flat = order[: 4 * FLAT_BLOCKS]
-    means = np.array(
-        [
-            picture[y : y + BLOCK_PX, x : x + BLOCK_PX].mean()
-            for y, x in zip(rows[flat], columns[flat], strict=True)
-        ]
+    unclipped = (
+        place
+        for place in order[: len(order) // 2]
+        if not _is_clipped(picture[rows[place] :, columns[place] :][:BLOCK_PX, :BLOCK_PX])
     )
-    unclipped = flat[(means >= UNCLIPPED[0]) & (means <= UNCLIPPED[1])]
-    flat = (unclipped if len(unclipped) else flat)[:FLAT_BLOCKS]
-    # In order of place, evenly thinned: a change of the ranking then changes few of them.
-    busy = np.sort(order[max(len(order) // 2, FLAT_BLOCKS) :])
+    flat = np.array([*itertools.islice(unclipped, FLAT_BLOCKS)] or order[:FLAT_BLOCKS])
+    busy = order[max(len(order) // 2, FLAT_BLOCKS) :]
     if not len(busy):
         return None
-    if len(busy) > MAX_BLOCKS:
-        busy = busy[np.linspace(0, len(busy) - 1, MAX_BLOCKS).round().astype(int)]
+    # Thinned by a preference that each place has for good: drawn anew, or counted off, other blocks
+    # are taken whenever the ranking changes a little, and exposure moved the estimate by 0.1.
+    preference = np.random.default_rng(0).permutation(len(order))
+    busy = busy[np.argsort(preference[busy])[:MAX_BLOCKS]]
     chosen = np.concatenate([flat, busy])
     blocks = np.stack(
         [
@@ -257,6 +257,10 @@ def _choose(
     power = np.square(np.abs(np.asarray(scipy.fft.rfft2(blocks))))
     bands = power.reshape(len(blocks), -1) @ _BANDS_OF_SPECTRUM.T
     return bands[: len(flat)], bands[len(flat) :]
+
+
+def _is_clipped(block: NDArray[np.float32]) -> bool:
+    return float(((block <= 0) | (block >= 255)).mean()) > MAX_CLIPPED
 
 
 def _sharper_half(

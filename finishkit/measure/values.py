@@ -1,11 +1,14 @@
 """What measuring gives: frozen values, which are also what the cache and the report hold."""
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import Field
 
 from finishkit.errors import FinishError
+from finishkit.measure.identity.arcface import cosine_distance
 from finishkit.measure.overlap import Marks
 from finishkit.values import Value
 
@@ -253,7 +256,8 @@ class CastPair(Value):
     d_prime : float or None
         Separation of the two in standard deviations: (first_lead + second_lead) / scale.
     separable : bool
-        ``d_prime`` suffices to name a face. True where there is nothing to tell by.
+        ``d_prime`` is at least 3 and ``confused_ratio`` at most 0.1: a face can be named. True where
+        there is nothing to tell by.
     """
 
     first: str
@@ -330,6 +334,24 @@ class Measurements(Value):
     def look(self, character: str) -> CharacterLook | None:
         """Return what is known of a character's face; None when nothing was calibrated."""
         return next((one for one in self.looks if one.character == character), None)
+
+    def face_distance(self, a: Sequence[float], b: Sequence[float]) -> float:
+        """Return how far apart two faces of this episode are, in the unit of ``id_dist``.
+
+        Parameters
+        ----------
+        a, b : sequence of float
+            Embeddings by the episode's backend.
+
+        Returns
+        -------
+        distance : float
+            Euclidean for dlib, 1 - cosine for all others.
+        """
+        one, two = np.asarray(a, np.float64), np.asarray(b, np.float64)
+        if self.backend == "dlib":
+            return float(np.linalg.norm(one - two))
+        return cosine_distance(one, two)
 
     def apart(self, a: str, b: str) -> float | None:
         """Return the distance between the references of two characters.

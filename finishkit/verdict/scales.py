@@ -100,6 +100,7 @@ class Standing:
 
     Attributes
     ----------
+    measurements : Measurements
     shots : sequence of ShotMeasurement
         In cut order.
     residual : dict of str to dict of str to float
@@ -109,6 +110,7 @@ class Standing:
     def __init__(
         self, measurements: Measurements, z: float, replaced: Collection[str] = ()
     ) -> None:
+        self.measurements = measurements
         self.shots = sorted(measurements.shots, key=lambda s: s.order)
         self.residual: dict[str, dict[str, float]] = {}
         self._z: dict[str, dict[str, float]] = {}

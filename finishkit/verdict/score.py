@@ -16,12 +16,14 @@ RAMPS = {
     "ev": (3.0, 12.0),
     "con": (2.0, 8.0),
     "sat": (1.5, 6.0),
-    "id": (0.35, 0.55),
+    "id": (0.67, 1.06),
     "noise": (1.0, 3.0),
     "flick": (0.1, 0.5),
     "fps": (0.1, 1.0),
 }
-"""Just noticeable and objectionable difference of each measure across a cut."""
+"""Just noticeable and objectionable difference of each measure across a cut: octaves, Delta-E
+equivalents, shares of the character's limit (dlib: 0.35 and 0.55 of 0.52), L*."""
+UNCALIBRATED = 0.52
 
 
 def _ramp(delta: float, name: str) -> float:
@@ -32,6 +34,12 @@ def _ramp(delta: float, name: str) -> float:
 def _fps_octaves(shot: ShotMeasurement) -> float | None:
     rate = shot.values.get("fps_eff")
     return math.log2(max(rate, 0.5)) if rate is not None and not shot.static else None
+
+
+def face_limit(character: str, measurements: Measurements) -> float:
+    """Return the distance from which a face is another's; dlib's where none was calibrated."""
+    look = measurements.look(character)
+    return look.limit if look else UNCALIBRATED
 
 
 def cut_between(a: ShotMeasurement, b: ShotMeasurement, standing: Standing) -> Cut:
@@ -58,8 +66,9 @@ def cut_between(a: ShotMeasurement, b: ShotMeasurement, standing: Standing) -> C
     for character, one in {i.character: i for i in a.identities}.items():
         other = next((i for i in b.identities if i.character == character), None)
         if other is not None and one.embedding and other.embedding:
-            apart = math.dist(one.embedding, other.embedding)
-            by["id"] = max(by.get("id", 0.0), _ramp(apart, "id"))
+            apart = standing.measurements.face_distance(one.embedding, other.embedding)
+            share = apart / face_limit(character, standing.measurements)
+            by["id"] = max(by.get("id", 0.0), _ramp(share, "id"))
     jump = min(1.0, sum(v**4 for v in by.values()) ** 0.25)
     return Cut(
         from_shot=a.shot,
@@ -103,7 +112,7 @@ def episode_score(
     target = float(np.median(effs)) - 0.15 if effs else None
     raws = [before.get(s.shot, s) for s in shots]
     deficits = [
-        _deficit(shot, raw, target, _scene_medians(raw, baseline))
+        _deficit(shot, raw, target, _scene_medians(raw, baseline), baseline)
         for shot, raw in zip(shots, raws, strict=True)
     ]
     consistency = 1 - _tail_heavy([c.jump for c in cuts]) if cuts else 1.0
@@ -136,6 +145,7 @@ def _deficit(
     raw: ShotMeasurement,
     target: float | None,
     scene: Mapping[str, float],
+    baseline: Measurements,
 ) -> float:
     """Return what the shot lacks by itself, 0 to 1.
 
@@ -158,9 +168,13 @@ def _deficit(
             continue
         allowed = min(was, scene[axis]) if loss > 0 else max(was, scene[axis])
         parts.append(float(np.clip(((allowed - own) * loss - slack) / span, 0, 1)))
-    distances = [i.id_dist for i in now.identities if i.id_dist is not None]
-    if distances:
-        parts.append(_ramp(max(distances), "id"))
+    far = [
+        i.id_dist / face_limit(i.character, baseline)
+        for i in now.identities
+        if i.id_dist is not None
+    ]
+    if far:
+        parts.append(_ramp(max(far), "id"))
     flicker = now.values.get("flick_g")
     if flicker is not None:
         parts.append(_ramp(flicker, "flick"))

@@ -196,7 +196,13 @@ def _all(
         episode=episode.name,
         shots=shots,
         looks=(
-            _look(ada, "pictures", n_shots=8, accepted=tuple(s.shot for s in shots), usual=0.2),
+            _look(
+                ada,
+                "pictures",
+                n_shots=8,
+                accepted=tuple(s.shot for s in shots if s.identities[0].n_faces),
+                usual=0.2,
+            ),
             _look(cat, "none", why="nobody has seen " + cat),
             _look(ben, "shots", n_shots=1),
         ),
