@@ -25,7 +25,7 @@ from finishkit.frames import probe, read_frames
 from finishkit.measure import sharpness
 from finishkit.measure.sharpness_fit import DATA, LOG2_RANGE, Calibration, Weights, regressed
 
-RIDGE: Final = 10.0
+RIDGE: Final = 30.0
 HALF: Final = 0.5
 MAX_SIZE_PX: Final = (400, 720)
 """Short and long side that a calibration picture is cropped to."""

@@ -12,6 +12,8 @@ SHORT_PX: Final = 270
 MAX_FRAMES: Final = 48
 """Consecutive frames looked at: 48 tell 0.5 % of gain."""
 MIN_FRAMES: Final = 6
+MIN_SIDE_PX: Final = 32
+"""Smaller pictures have nothing to follow."""
 MAX_RESIDUAL: Final = 30.0
 """Mean squared L* left after motion is taken out, above which the motion was not found."""
 MAX_FLOW_PX: Final = 25.0
@@ -105,7 +107,7 @@ def flicker(frames: NDArray[np.uint8]) -> Flicker:
     Returns
     -------
     flicker : Flicker
-        All None with fewer than six frames; ``residual`` alone when motion could not be followed.
+        All None with fewer than six frames, or below 32 px; ``residual`` alone when motion could not be followed.
 
     Notes
     -----
@@ -117,7 +119,7 @@ def flicker(frames: NDArray[np.uint8]) -> Flicker:
     of 0.4/0.9/1.7 L*, clean clips 0 to 0.11; at CRF 23 the encoder leaves about two thirds of it.
     """
     frames = frames[:MAX_FRAMES]
-    if len(frames) < MIN_FRAMES:
+    if len(frames) < MIN_FRAMES or min(frames.shape[1:3]) < MIN_SIDE_PX:
         return Flicker()
     engine = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
     equalise = cv2.createCLAHE(2, (4, 4))

@@ -16,6 +16,10 @@ REPEAT_MOTION: Final = 4.0
 """Difference, in 8-bit codes, the neighbourhood must reach: below it nothing visibly moves."""
 EXACT: Final = 0.5
 """Below this a pair is the same picture to half a code, everywhere."""
+HELD: Final = 0.8
+"""Below this a pair between livelier ones repeats a frame, however slow the shot: no pair of 56
+clean clips differs by less, repeats encoded at CRF 12 by 0.2 to 0.7."""
+HELD_RATIO: Final = 2.0
 MIN_TRACKED: Final = 12
 """Points that must survive for a pair's camera motion to be believed."""
 POINTS: Final = 150
@@ -114,6 +118,11 @@ def _ceiling(motion: float) -> float:
     return min(REPEAT_RATIO * motion, motion**0.5) if motion >= REPEAT_MOTION else 0.0
 
 
+def _runs(chosen: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], chosen, [False]]).astype(np.int8)))
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
 def flags_from_differences(differences: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Say which frames repeat the one before, from the differences of neighbours.
 
@@ -128,7 +137,8 @@ def flags_from_differences(differences: NDArray[np.float64]) -> NDArray[np.bool_
         A pair counts when it differs less than 0.35 of the largest of its two neighbours on
         either side, and less than that one's square root, and that one is at least 4 codes.
         Longer freezes count when motion breaks off before them and sets in after them at once,
-        or when they run into an end of the clip and are exact.
+        or when they run into an end of the clip and are exact. In slow shots, pairs below 0.8
+        codes count that lie between two of at least 1 code and twice as much.
     """
     count = len(differences)
     flags = np.zeros(count + 1, bool)
@@ -143,6 +153,12 @@ def flags_from_differences(differences: NDArray[np.float64]) -> NDArray[np.bool_
                 stop += 1
             inside = differences[start:stop].max()
             if inside < (_ceiling(differences[stop]) if stop < count else EXACT):
+                flags[start + 1 : stop + 1] = True
+    for start, stop in _runs(differences < HELD):
+        # Between two pairs that moved at once: a fade to black comes to rest by and by.
+        if start > 0 and stop < count:
+            least = min(differences[start - 1], differences[stop])
+            if least >= max(1.0, HELD_RATIO * differences[start:stop].max()):
                 flags[start + 1 : stop + 1] = True
     lead = 0
     while lead < count and differences[lead] < EXACT:

@@ -8,7 +8,8 @@ import numpy as np
 
 from finishkit.frames import Matrix, glances, probe
 from finishkit.measure.colour import AXES, BLACK_EV
-from finishkit.measure.flicker import flicker
+from finishkit.measure.flicker import MIN_FRAMES, flicker
+from finishkit.measure.flicker import MIN_SIDE_PX as FLICKER_MIN_PX
 from finishkit.measure.identity import FaceBackend, load_backend
 from finishkit.measure.motion import Cadence, cadence, flags_from_differences, shake_pct
 from finishkit.measure.noise import noise_sigma
@@ -140,6 +141,14 @@ def _colour(look: OnePass, values: dict[str, float | None], why: dict[str, str])
             why[axis] = "Colour cannot be judged: the picture is black."
 
 
+def _why_no_flicker(size_px: tuple[int, int], fresh: int) -> str:
+    if min(size_px) < FLICKER_MIN_PX:
+        return "the picture is too small"
+    if fresh < MIN_FRAMES:
+        return "too few different frames"
+    return "the motion is too fast or too irregular to follow"
+
+
 def _motion(
     look: OnePass,
     rhythm: Cadence,
@@ -159,10 +168,7 @@ def _motion(
         flick = flicker(np.stack(fresh))
         values.update(flick_g=flick.whole, flick_l=flick.local, flick_c=flick.chroma)
         told = {
-            "flick_g": "Flicker cannot be judged: the motion is too fast or too irregular to"
-            " follow."
-            if len(fresh) > 5
-            else "Flicker cannot be judged: too few different frames.",
+            "flick_g": f"Flicker cannot be judged: {_why_no_flicker(seen.size_px, len(fresh))}.",
             "flick_l": "Local flicker cannot be judged: too few flat places.",
         }
         told["flick_c"] = told["flick_g"]

@@ -38,14 +38,14 @@ FLATTEST: Final = 1.05
 """All of a picture's noise over that of its flattest blocks (measured on white noise)."""
 SNR: Final = 20.0
 MIN_TEXTURE: Final = 8.0
-"""A block counts when its texture is above 20 times the noise, and 8 codes squared over that: in
-fog, the steps of 8 bits are sharp edges themselves."""
+"""A block counts when its texture exceeds 20 times the noise by 8 codes squared: in fog, the steps
+of 8 bits are sharp edges themselves."""
 RELATIVE_TEXTURE: Final = 0.1
 """Blocks with less of this share of the 90th percentile's texture do not count. Relative, since an
 absolute limit makes a darker or flatter picture lose blocks, and its sharpness move."""
-FLOOR: Final = 7e-4
-"""Power relative to the texture below which 8 bits do not tell softer from soft, -32 dB. Lower, and
-exposure moves the estimate by more than 0.05 octave; higher, and soft pictures look alike."""
+FLOOR: Final = 5e-4
+"""Power relative to the texture below which 8 bits do not tell softer from soft, -33 dB. Lower, and
+exposure moves the estimate of a frame by 0.1 octave; higher, and soft pictures look alike."""
 MAX_CLIPPED: Final = 0.02
 """Share of black or white pixels above which noise is not read from a block: half is cut off."""
 STEPS_PX: Final = (32, 16)

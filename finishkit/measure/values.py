@@ -256,8 +256,8 @@ class CastPair(Value):
     d_prime : float or None
         Separation of the two in standard deviations: (first_lead + second_lead) / scale.
     separable : bool
-        ``d_prime`` is at least 3 and ``confused_ratio`` at most 0.1: a face can be named. True where
-        there is nothing to tell by.
+        ``d_prime`` is at least 3 and ``confused_ratio`` at most 0.1: a face can be named. True
+        where there is nothing to tell by.
     """
 
     first: str

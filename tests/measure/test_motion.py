@@ -67,6 +67,16 @@ def test_slowing_down_is_no_repeat():
         assert not flags_from_differences(differences).any()
 
 
+def test_repeats_of_a_slow_shot_are_found():
+    # Differences of a nearly still talking head, encoded at CRF 12; then the same without repeats.
+    slow = np.array([1.4, 2.1, 0.6, 1.3, 2.6, 1.5, 0.3, 1.8, 4.5, 2.0, 0.7, 1.6, 2.2])
+    flags = flags_from_differences(slow)
+    assert np.flatnonzero(flags).tolist() == [3, 7, 11]
+    assert not flags_from_differences(np.where(slow < 1, slow + 1.0, slow)).any()
+    fade = np.array([6.0, 5, 4, 3, 2, 1.4, 1, 0.6, 0.2, 0, 0, 0, 0.2, 0.6, 1, 2, 3, 5])
+    assert not flags_from_differences(fade).any()
+
+
 def test_a_still_picture_is_static_not_repeated(pan):
     still = cadence(np.zeros(20), 24.0)
     assert still.static
@@ -174,6 +184,39 @@ def test_unrelated_pictures_are_undetermined():
     assert found.whole is None
     assert found.local is None
     assert flicker(np.stack(noise)[:3]).whole is None
+
+
+@pytest.mark.parametrize("level", [0.12, 0.3])
+def test_flicker_of_a_dark_shot_is_read_in_its_lit_places(moving, level):
+    # Two thirds of the picture black: there 2 % of light is less than a code.
+    frames = (moving * level).astype(np.uint8)
+    frames[:, :, 100:] = frames[:, :, 100:] // 8
+    frames[:, 60:200, 20:80] = moving[:, 60:200, 20:80]
+    gains = 1 + 0.02 * np.random.default_rng(9).normal(size=(32, 1, 1, 1))
+    found, clean = flicker(gained(frames, gains)).whole, flicker(frames).whole
+    assert found is not None
+    assert clean is not None
+    assert found > 0.4 > 4 * clean
+
+
+def test_flicker_that_an_encoder_half_drops_is_still_read(moving):
+    # Every second change left out, as a skipped block leaves it.
+    gains = 1 + 0.02 * np.random.default_rng(10).normal(size=(16, 1, 1, 1)).repeat(2, axis=0)
+    found = flicker(gained(moving, gains)).whole
+    assert found is not None
+    assert found > 0.35
+
+
+def test_a_picture_of_a_few_pixels_has_no_flicker():
+    assert flicker(np.zeros((12, 2, 2, 3), np.uint8)).whole is None
+
+
+def test_one_flash_is_no_flicker(moving):
+    frames = moving.copy()
+    frames[12] = np.clip(frames[12] * 1.6, 0, 255).astype(np.uint8)
+    found = flicker(frames).whole
+    assert found is not None
+    assert found < 0.25
 
 
 def test_flat_white_studio_is_finite(pan):

@@ -77,8 +77,8 @@ def test_photographs_alone_make_a_calibration(of_stills):
     fitted = calibrate(found, estimates)
     assert fitted.pictures == len(fitted.contents) == 12
     assert fitted.auc_full_half >= 0.98
-    # 0.22: twelve contents are few.
-    assert fitted.mean_error_octaves < 0.27
+    # Measured 0.187 and 0.995: twelve contents are few.
+    assert fitted.mean_error_octaves < 0.22
 
 
 @pytest.mark.footage
@@ -101,7 +101,7 @@ def test_the_shipped_data_are_what_the_script_makes(of_footage):
 @pytest.mark.footage
 def test_contents_left_out_are_told_apart(of_footage):
     found, estimates = of_footage
-    # Measured: 0.9994, 0.973, 0.999, 0.990, 0.982.
+    # Measured: 0.9995, 0.973, 0.999, 0.990, 0.980, 0.996.
     assert auc(found, estimates, {"native"}, reductions(0.5)) >= 0.98
     assert auc(found, estimates, {"native"}, reductions(0.67)) >= 0.96
     assert auc(found, estimates, {"native"}, {"noise4 0.5"}) >= 0.99
@@ -127,10 +127,10 @@ def test_exposure_and_contrast_do_not_move_contents_left_out(of_footage, nuisanc
             same_way = plain[names.index(picture) % len(WAYS)]
             before = _of_kind(found, estimates, "native") if ratio == "1" else same_way
             moved.append(value - before[picture])
-    # Two of 276 single frames, both dark and at half resolution, are moved by more than 0.05.
-    assert len(moved) == 276
+    # Single frames; one of 276, dark and at half resolution, is moved by 0.054. Shots: see below.
+    assert len(moved) > 270
     assert (np.abs(moved) < 0.05).mean() > 0.99
-    assert np.abs(moved).max() < 0.07
+    assert np.abs(moved).max() < 0.06
 
 
 @pytest.mark.footage
@@ -163,11 +163,11 @@ def test_generators_own_frames_read_above_halves_of_others(of_footage, native):
         contents.append(content)
     other = np.array(contents)[:, None] != contents
     above = np.array(full)[:, None, None] > np.array(half)[None]
-    # Measured 0.977 and 0.992: one of six generators gives its man in a tuxedo at half resolution,
+    # Measured 0.982 and 0.996: one of six generators gives its man in a tuxedo at half resolution,
     # and beside the others' halves he looks it.
-    assert above[other].mean() >= 0.97
+    assert above[other].mean() >= 0.98
     crisp = np.array([name != "ai_shots/hc_tux_skyreels.mp4" for name in native])
-    assert above[other & crisp[:, None]].mean() >= 0.98
+    assert above[other & crisp[:, None]].mean() >= 0.99
 
 
 def _told(luma, both):
