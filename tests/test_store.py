@@ -4,6 +4,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -167,3 +168,11 @@ def test_sha256_file_is_the_standard_one(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
     expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert sha256_file(tmp_path / "a") == expected
+
+
+def test_the_same_bytes_are_kept_by_many_threads_at_once(tmp_path):
+    kept = tmp_path / "kept.json"
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: write_bytes(kept, b"{}"), range(200)))
+    assert kept.read_bytes() == b"{}"
+    assert [p.name for p in tmp_path.iterdir()] == ["kept.json"]

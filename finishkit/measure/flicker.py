@@ -20,7 +20,7 @@ MAX_FLOW_PX: Final = 25.0
 LIGHT: Final = (25.0, 97.0)
 """L* of the places looked at. Darker, 2 % of light is less than one code, and encoders leave it
 out; lighter, it is clipped."""
-LIGHT_SHARE: Final = 0.2
+LIGHT_SHARE: Final = 0.08
 """Of the picture, the lightest, where less is that light."""
 FLAT_SHARE: Final = 0.5
 """Of those places, the flattest: errors of the motion show there least."""
@@ -88,12 +88,12 @@ def _tile_middles(residual: NDArray[np.float32], usable: NDArray[np.bool_]) -> N
 
 
 def _spread(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    # Standard deviation with the outer tenth drawn in, so that one flash or one pair badly followed
-    # does not count; 1.097 makes it that of normal values. The median deviation lost half of it
-    # where an encoder had dropped every other change.
+    # Standard deviation with the outer 15 % drawn in, so that a flash or a pair badly followed does
+    # not count; 1.152 makes it that of normal values. The median deviation lost half of it where
+    # an encoder had dropped every other change.
     apart = np.abs(values - np.median(values, axis=0))
-    drawn_in = np.minimum(apart, np.percentile(apart, 90, axis=0))
-    return 1.097 * np.sqrt((drawn_in**2).mean(axis=0))
+    drawn_in = np.minimum(apart, np.percentile(apart, 85, axis=0))
+    return 1.152 * np.sqrt((drawn_in**2).mean(axis=0))
 
 
 def flicker(frames: NDArray[np.uint8]) -> Flicker:
@@ -107,7 +107,8 @@ def flicker(frames: NDArray[np.uint8]) -> Flicker:
     Returns
     -------
     flicker : Flicker
-        All None with fewer than six frames, or below 32 px; ``residual`` alone when motion could not be followed.
+        All None with fewer than six frames, or below 32 px; ``residual`` alone when motion could
+        not be followed.
 
     Notes
     -----
@@ -135,7 +136,7 @@ def flicker(frames: NDArray[np.uint8]) -> Flicker:
             flow = engine.calc(luma, before[1], None)  # type: ignore[arg-type]
             change = cv2.split(lab - _warped(before[0], flow, grid))  # type: ignore[arg-type]
             usable = _flat(lab[..., 0]) & (cv2.magnitude(*cv2.split(flow)) < MAX_FLOW_PX)
-            if usable.sum() < usable.size // 50:
+            if usable.sum() < usable.size // 100:
                 return Flicker(residual=None)
             chosen = [plane[usable] for plane in change]
             middle = [_middle(plane) for plane in chosen]

@@ -19,7 +19,7 @@ from finishkit.measure.sharpness import MIN_CONFIDENCE, shot_sharpness
 from finishkit.measure.values import Observation
 from finishkit.store import sha256_file
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Raised whenever a number changes: it is part of the cache key."""
 
 
