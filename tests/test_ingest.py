@@ -1,7 +1,12 @@
+import os
 import shutil
+import signal
+import time
 
 import pytest
 
+from finishkit import checker
+from finishkit.checker import Checker
 from finishkit.ingest import CODES, check_clip, ingest
 from finishkit.shots import Shot, ShotId, open_episode
 from tests import synth
@@ -87,3 +92,51 @@ def test_hostile_files_are_checked_or_refused_never_a_crash(footage):
     assert refused["der_s_trunc_faststart"] == "undecodable"
     assert refused["tc_testsrc2_hdr"] == "hdr"
     assert found["dc_video_180"].ok
+
+
+def test_what_was_decoded_once_is_not_decoded_again(clip, tmp_path, monkeypatch):
+    folder, cache = tmp_path / "ep", tmp_path / "cache"
+    folder.mkdir()
+    shutil.copy(clip, folder / "1.mp4")
+    (folder / "2.mp4").write_text("text")
+    first = ingest(open_episode(folder), cache_dir=cache)
+    assert [v.code for v in first.values()] == ["", "unreadable"]
+
+    def decode_again(self, path):
+        raise AssertionError(f"{path} was decoded again")
+
+    monkeypatch.setattr(Checker, "check", decode_again)
+    assert ingest(open_episode(folder), cache_dir=cache) == first
+    # The same bytes under another name are the same clip, and the sentence names the new one.
+    (folder / "2.mp4").rename(folder / "3.mp4")
+    again = ingest(open_episode(folder), cache_dir=cache)
+    assert again["1"] == first["1"]
+    assert "3.mp4" in again["3"].text
+    (folder / "1.mp4").write_bytes(clip.read_bytes() + b"\0" * 8)
+    with pytest.raises(AssertionError, match="decoded again"):
+        ingest(open_episode(folder), cache_dir=cache)
+
+
+def test_a_process_that_dies_or_hangs_over_a_clip_costs_only_that_clip(clip, tmp_path, monkeypatch):
+    """The server forks for each clip; here the fork is made to die, and then to hang."""
+    monkeypatch.setattr(checker, "TIMEOUT_S", 1.0)
+
+    def deadly(path):
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+    def endless(path):
+        time.sleep(60)
+
+    assert checker._forked(deadly, clip) == {"code": "killed"}
+    assert checker._forked(endless, clip) == {"code": "timeout"}
+    assert checker._forked(lambda path: {"code": "", "ok": True}, clip)["ok"]
+
+
+def test_a_server_that_dies_is_started_again(clip):
+    with Checker() as server:
+        assert server.check(clip)["ok"]
+        assert server._server is not None
+        server._server.kill()
+        server._server.wait()
+        assert server.check(clip)["code"] == "killed"
+        assert server.check(clip)["ok"]

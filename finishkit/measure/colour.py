@@ -71,7 +71,9 @@ def white_point(frame: NDArray[np.uint8]) -> tuple[float, float]:
     Of 35 clips of twelve generators 32 reach -0.4 stop or more; a shot pulled down by 0.5 stop
     cannot. Burnt-out share: median 0.6 %, 34 of 35 at most 14 %.
     """
-    brightest = frame.max(axis=2)
+    # Not by numpy over the last axis: twenty times as long.
+    red, green, blue = cv2.split(frame)
+    brightest = cv2.max(cv2.max(red, green), blue)
     peak = float(np.percentile(brightest, 99.9))
     light = float(np.interp(peak, np.arange(256), LINEAR))
     clipped = float(np.mean(brightest >= CLIPPED_CODE) * 100)
