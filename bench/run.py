@@ -77,9 +77,9 @@ def measuring(path: Path) -> tuple[float, float]:
     import dlib
     from skimage.color import rgb2lab
     from skimage.measure import blur_effect
-    from skimage.restoration import estimate_sigma
 
     detector = dlib.get_frontal_face_detector()  # type: ignore[attr-defined]
+    laplacian = np.outer([1, -2, 1], [1, -2, 1]) / 6
     fifths, eighths = [5, 14, 24, 34, 43], range(3, 48, 6)
 
     def decoded():
@@ -123,7 +123,8 @@ def measuring(path: Path) -> tuple[float, float]:
         for frame in chosen(fifths):
             rgb2lab(frame).reshape(-1, 3).mean(axis=0)
         for frame in chosen(fifths):
-            estimate_sigma(frame, channel_axis=-1, average_sigmas=True)
+            # Immerkaer (1996).
+            ndimage.convolve(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(float), laplacian).std()
         for before, after in itertools.pairwise(decoded()):
             cv2.absdiff(before, after).mean()
         flicker()

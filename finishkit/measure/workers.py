@@ -11,7 +11,7 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -51,7 +51,7 @@ class _Died:
 
 def side_by_side(
     work: Sequence[J], call: Call[J, R], jobs: int, silence_s: float = SILENCE_S
-) -> Iterator[tuple[J, R | FinishError]]:
+) -> Generator[tuple[J, R | FinishError], None, None]:
     """Work on clips in processes of their own.
 
     Parameters

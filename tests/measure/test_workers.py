@@ -1,3 +1,4 @@
+import multiprocessing
 import os
 import signal
 import time
@@ -78,6 +79,4 @@ def test_nothing_to_do_and_nobody_left_behind():
     working = side_by_side([Task("a"), Task("b", "hang")], perform, 2)
     assert next(working)[0].shot == "a"
     working.close()
-    import multiprocessing
-
     assert multiprocessing.active_children() == []
