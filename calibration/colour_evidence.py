@@ -1,6 +1,6 @@
 """Measure how much each kind of evidence about colour scatters, and what the verdict makes of it.
 
-    python calibration/colour_evidence.py --footage FOLDER [--plot FILE] [--cache FILE]
+    python -m calibration.colour_evidence --footage FOLDER [--plot FILE] [--cache FILE]
 
 Two episodes of real footage are read: ``episodes/ep01`` as it is, and a second one cut from clips
 that are not in it. One fault is planted in one shot at a time, the others left clean, and the

@@ -48,8 +48,8 @@ SCALES: Final = {
     "sat": Scale(spread=0.12, content=0.45, skin=0.22, people=(4.65, 0.38), overlap=0.10),
     "eff": Scale(spread=0.10, content=0.28, skin=0.22),
 }
-"""Octaves and stops. Measured on the 54 shots of two episodes cut from clips of twenty sources; see
-``calibration/colour_evidence.py``, which prints them."""
+"""Octaves and stops. Set wider than clean shots scatter, whose tails are heavy: 54 shots of two
+episodes, see ``calibration/colour_evidence.py``, which prints their scatter."""
 FEW_PLACES: Final = 30
 """Overlaps of fewer places scatter half as much again."""
 CONTENT_SHOTS: Final = 5

@@ -7,6 +7,7 @@ import numpy as np
 
 from finishkit.measure import Measurements, ShotMeasurement
 from finishkit.measure.colour import AXES
+from finishkit.verdict.identity import CALIBRATED_DIST
 from finishkit.verdict.scales import Standing, axis_in_de, log_eff, log_noise
 from finishkit.verdict.values import Cut, Score
 
@@ -23,7 +24,6 @@ RAMPS = {
 }
 """Just noticeable and objectionable difference of each measure across a cut: octaves, Delta-E
 equivalents, shares of the character's limit (dlib: 0.35 and 0.55 of 0.52), L*."""
-UNCALIBRATED = 0.52
 
 
 def _ramp(delta: float, name: str) -> float:
@@ -39,7 +39,7 @@ def _fps_octaves(shot: ShotMeasurement) -> float | None:
 def face_limit(character: str, measurements: Measurements) -> float:
     """Return the distance from which a face is another's; dlib's where none was calibrated."""
     look = measurements.look(character)
-    return look.limit if look else UNCALIBRATED
+    return look.limit if look else CALIBRATED_DIST
 
 
 def cut_between(a: ShotMeasurement, b: ShotMeasurement, standing: Standing) -> Cut:
