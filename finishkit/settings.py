@@ -30,6 +30,17 @@ class DeflickerSettings(Value):
     """Shots measured below this are left as they are."""
 
 
+class StabiliseSettings(Value):
+    """Take the shake out of the camera's path; pans and the genre's handheld feel stay."""
+
+    strength: Strength = 0.30
+    """Share of the shake that is taken out."""
+    max_crop_pct: Annotated[Finite, Interval(ge=0, le=20)] = 5.0
+    """Most that may be cut away at the edges, percent of the short side."""
+    threshold_pct: Annotated[Finite, Interval(ge=0, le=10)] = 0.5
+    """Shots that shake less than this (``shake_pct``) are left as they are."""
+
+
 class InterpolateSettings(Value):
     """Repair the cadence: repeated frames are replaced by motion between their neighbours."""
 
@@ -51,6 +62,29 @@ class UpscaleSettings(Value):
     """Tile side at the source's size; 0 chooses by memory."""
 
 
+class SharpenSettings(Value):
+    """Bring each shot's effective resolution into a band round its scene's, both ways."""
+
+    strength: Strength = 0.80
+    """Share of the gap to the band that is closed."""
+    target_oct: Annotated[Finite, Interval(ge=-1, le=1)] = 0.0
+    """Crisper (positive) or softer look than the scene's own centre, octaves."""
+    band_oct: Annotated[Finite, Interval(ge=0.02, le=1)] = 0.15
+    """Half width of the band: a shot inside it is left as it is, none is left above it."""
+    skin_share: Strength = 0.50
+    """Share of the sharpening that faces are given."""
+
+
+class GrainSettings(Value):
+    """One grain over the whole set: what a shot lacks is added, what it has too much of is lowered."""
+
+    strength: Strength = 1.0
+    sigma_codes: Annotated[Finite, Interval(ge=0, le=8)] = 1.0
+    """Standard deviation of the grain of the finished set, 8-bit codes of luma."""
+    denoise: Strength = 0.30
+    """How far a shot with more than that may be cleaned."""
+
+
 class GradeSettings(Value):
     """Bring each shot to its scene, then the scene to the genre's look."""
 
@@ -60,6 +94,15 @@ class GradeSettings(Value):
     max_ev: Annotated[Finite, Interval(ge=0, le=2)] = 0.7
     max_gain: Annotated[Finite, Interval(ge=1, le=2)] = 1.8
     """Bound on contrast and saturation trims, as a ratio either way."""
+    skin_protect: Strength = 0.5
+    """Share of a match that skin is kept from where it would move skin away from its scene's."""
+    even_out: Strength = 0.8
+    """Share of a slow change of colour within a shot that is taken out, where ``limits.drift_de``
+    is passed."""
+    pre_lut: Annotated[str, Field(max_length=200)] = ""
+    """A ``.cube`` beside the template, applied before the match: the group's technical transform."""
+    look_lut: Annotated[str, Field(max_length=200)] = ""
+    """A ``.cube`` beside the template, applied after match and look: the group's creative one."""
     saturation: Annotated[Finite, Interval(ge=0.5, le=1.5)] = 1.0
     contrast: Annotated[Finite, Interval(ge=0.5, le=1.5)] = 1.0
     temperature_k: Annotated[Finite, Interval(ge=-1500, le=1500)] = 0.0
@@ -82,6 +125,15 @@ class MasterSettings(Value):
     )
     encoder_threads: Annotated[int, Interval(ge=1, le=16)] = 2
     """Fixed here, not taken from the machine: x264 gives other bytes for other counts."""
+
+
+class GatesSettings(Value):
+    """How much harm a stage may do to a shot before it is tried weaker, then left out."""
+
+    flicker_ratio: Annotated[Finite, Interval(ge=1, le=2)] = 1.05
+    """Flicker out over flicker in."""
+    colour_de: Annotated[Finite, Interval(ge=0.1, le=20)] = 2.0
+    """Change of low-frequency colour by a stage that is not there to change colour, dE76."""
 
 
 class Weights(Value):

@@ -14,9 +14,13 @@ from finishkit.errors import FinishError
 from finishkit.settings import (
     DeflickerSettings,
     FacesSettings,
+    GatesSettings,
     GradeSettings,
+    GrainSettings,
     InterpolateSettings,
     MasterSettings,
+    SharpenSettings,
+    StabiliseSettings,
     UpscaleSettings,
     Weights,
 )
@@ -41,10 +45,14 @@ class Look(Value):
     """``commercial`` refuses models whose licence does not clearly allow commercial work."""
     faces: FacesSettings = FacesSettings()
     deflicker: DeflickerSettings = DeflickerSettings()
+    stabilise: StabiliseSettings = StabiliseSettings()
     interpolate: InterpolateSettings = InterpolateSettings()
+    sharpen: SharpenSettings = SharpenSettings()
     upscale: UpscaleSettings = UpscaleSettings()
     grade: GradeSettings = GradeSettings()
+    grain: GrainSettings = GrainSettings()
     master: MasterSettings = MasterSettings()
+    gates: GatesSettings = GatesSettings()
     limits: Limits = Limits()
     weights: Weights = Weights()
 
@@ -55,7 +63,20 @@ class Look(Value):
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-SECTIONS = ("faces", "deflicker", "interpolate", "upscale", "grade", "master", "limits", "weights")
+SECTIONS = (
+    "faces",
+    "deflicker",
+    "stabilise",
+    "interpolate",
+    "sharpen",
+    "upscale",
+    "grade",
+    "grain",
+    "master",
+    "gates",
+    "limits",
+    "weights",
+)
 """The tables of a template file, stages in the order in which they run."""
 
 
