@@ -27,10 +27,11 @@ from finishkit.engines.step import (
 )
 from finishkit.environment import environment, render_jobs
 from finishkit.errors import FinishError
-from finishkit.frames import MEZZANINE, Encoding, join_shots, master_encoding
+from finishkit.frames import MEZZANINE, join_shots, master_encoding
 from finishkit.ingest import Ingest
 from finishkit.measure import Measurements
 from finishkit.models import CARDS, require_licence
+from finishkit.passes import RENDER_SHARES, SHARES, Pass, gate_limits
 from finishkit.plan import PASSES, Plan, Step
 from finishkit.progress import Progress
 from finishkit.report.model import Gate as ReportGate
@@ -46,7 +47,7 @@ from finishkit.store import Entry, Store, digest
 from finishkit.template import Template
 from finishkit.verdict import Verdict
 
-CODE_VERSION = 1
+CODE_VERSION = 2
 """Raised when a pass gives other pictures for the same filters: it is part of every cache key."""
 
 CONTENT_STAGES: Mapping[str, Any] = {
@@ -54,8 +55,6 @@ CONTENT_STAGES: Mapping[str, Any] = {
     "deflicker": DeflickerStage(),
     "interpolate": InterpolateStage(),
 }
-ATTEMPTS = (1.0, 0.5)
-"""Shares of a stage's strength tried before it is bypassed for a shot that fails its gate."""
 
 
 class EpisodeRun:
@@ -119,8 +118,11 @@ class EpisodeRun:
         for shot in good:
             self.artefacts[shot.id] = artefact_of(shot, checked[shot.id], rate)
         for stages in PASSES[:-1]:
-            self._content_pass(plan.of(stages), stages[0], raw, rate)
-        files = self._render_pass(plan.of(PASSES[-1]), raw, verdict, rate)
+            self._run_pass(self._content_pass(stages[0], raw), plan.of(stages), rate)
+        finals = plan.of(PASSES[-1])
+        self._run_pass(self._render_pass(raw, verdict), finals, rate)
+        files = {ShotId(s.shot): self.store.path(s.output) for s in finals
+                 if s.shot in self.artefacts}  # fmt: skip
         if files:
             self._assemble(files, rate)
         return files
@@ -173,57 +175,27 @@ class EpisodeRun:
             )
         return inputs
 
-    def _content_pass(
-        self, steps: Sequence[Step], name: str, raw: Measurements, rate: Fraction
-    ) -> None:
-        """Run one content stage; a shot that fails its gate is tried weaker, then left alone."""
+    def _content_pass(self, name: str, raw: Measurements) -> Pass:
+        """Fit one content stage on the set as it stands, at every strength that may be tried."""
         stage, settings = CONTENT_STAGES[name], getattr(self.template, name)
         inputs = self._inputs(raw, {}, frozenset())
-        fits = [
-            stage.fit(inputs, settings.replace(strength=settings.strength * share))
-            for share in ATTEMPTS
-        ]
-        todo = [s for s in steps if s.shot in self.artefacts]
-        total = len(todo)
-        self.say("stage", stage=name, total=total)
-        done = 0
-        for share, fitted in zip(ATTEMPTS, fits, strict=True):
-            waiting: list[tuple[Step, StepJob, str]] = []
-            for step in todo:
-                first = fits[0].get(ShotId(step.shot))
-                if first is None:
-                    done += 1
-                    self.say("skip", stage=name, shot=step.shot, done=done, total=total)
-                    continue
-                key = self._key(step, stage.version, (first,), MEZZANINE, rate)
-                if self._taken(step, key):
-                    done += 1
-                    self.say("skip", stage=name, shot=step.shot, done=done, total=total)
-                    continue
-                weaker = fitted.get(ShotId(step.shot))
-                if weaker is None:
-                    continue
-                waiting.append((step, self._job(step, (weaker,), MEZZANINE, rate, True), key))
-            todo = []
-            for step, key, result in self._execute(waiting):
-                if result.passed:
-                    self._take(step, key, result, {"share": share})
-                    done += 1
-                    self.say("shot", stage=name, shot=step.shot, done=done, total=total)
-                else:
-                    self.artefacts[ShotId(step.shot)].gates += report_gates(name, result)
-                    self.store.part(step.output).unlink(missing_ok=True)
-                    todo.append(step)
-        for step in todo:
-            done += 1
-            self.artefacts[ShotId(step.shot)].notes[f"{name}.bypassed"] = 1.0
-            self.say("shot", stage=name, shot=step.shot, done=done, total=total)
+        attempts = []
+        for share in SHARES:
+            fitted = stage.fit(inputs, settings.replace(strength=settings.strength * share))
+            attempts.append((share, {s: None if f is None else (f,) for s, f in fitted.items()}))
+        return Pass(
+            name=name,
+            version=stage.version,
+            attempts=attempts,
+            gated=1,
+            limits=gate_limits(name, self.template),
+            encoding=MEZZANINE,
+            chunk=8,
+        )
 
-    def _render_pass(
-        self, steps: Sequence[Step], raw: Measurements, verdict: Verdict, rate: Fraction
-    ) -> dict[ShotId, Path]:
-        """Fit the grade on the repaired set, then enlarge, grade and encode every shot."""
-        master = self.template.master
+    def _render_pass(self, raw: Measurements, verdict: Verdict) -> Pass:
+        """Fit the grade on the repaired set, and the enlargement at every strength."""
+        master, upscale = self.template.master, self.template.upscale
         self.say("stage", stage="fit the set", total=1)
         samples = self._samples()
         flagged = frozenset(s.shot for s in verdict.shots if s.off_colour)
@@ -234,39 +206,107 @@ class EpisodeRun:
             self.template.grade,
             hero=ShotId(hero) if hero in samples and hero not in flagged else None,
         )
-        enlarged = UpscaleStage().fit(
-            inputs,
-            self.template.upscale,
-            out_size_px=(master.width_px, master.height_px),
-            fit_mode=master.fit,
-        )
+        attempts = []
+        for share in RENDER_SHARES:
+            enlarged = UpscaleStage().fit(
+                inputs,
+                upscale.replace(strength=upscale.strength * share),
+                out_size_px=(master.width_px, master.height_px),
+                fit_mode=master.fit,
+            )
+            attempts.append(
+                (share, {s: (f, g) if (g := grades.get(s)) else (f,) for s, f in enlarged.items()})
+            )
         self.say("shot", stage="fit the set", done=1, total=1)
-        encoding = master_encoding(master.crf, master.preset, master.encoder_threads)
-        files: dict[ShotId, Path] = {}
-        waiting: list[tuple[Step, StepJob, str]] = []
+        return Pass(
+            name="upscale+grade",
+            version=UpscaleStage.version * 1000 + GradeStage.version,
+            attempts=attempts,
+            gated=1,
+            limits=gate_limits("upscale", self.template),
+            encoding=master_encoding(master.crf, master.preset, master.encoder_threads),
+            chunk=2,
+            must_give=True,
+            jobs=render_jobs(),
+        )
+
+    def _run_pass(self, work: Pass, steps: Sequence[Step], rate: Fraction) -> None:
+        """Take the set through one pass; a shot that fails its gate is tried again, weaker."""
         todo = [s for s in steps if s.shot in self.artefacts]
-        self.say("stage", stage="upscale+grade", total=len(todo))
+        total, done = len(todo), 0
+        failed: dict[str, list[ReportGate]] = {}
+        self.say("stage", stage=work.name, total=total)
+
+        def tell(kind: str, step: Step) -> None:
+            nonlocal done
+            done += 1
+            self.say(kind, stage=work.name, shot=step.shot, done=done, total=total)
+
+        for attempt in range(len(work.attempts)):
+            waiting: list[tuple[Step, StepJob, str]] = []
+            failing: list[Step] = []
+            for step in todo:
+                shot = ShotId(step.shot)
+                wanted, filters = work.filters(shot), work.filters(shot, attempt)
+                if wanted is None:
+                    tell("skip", step)
+                    continue
+                if filters is None:
+                    failing.append(step)
+                    continue
+                key = self._key(step, work, wanted, rate)
+                if work.must_give and step.shot in self.redo:
+                    self.store.forget(step.output)
+                if self._taken(step, key) or self._bypassed_before(step, key):
+                    tell("skip", step)
+                    continue
+                waiting.append((step, self._job(step, work, filters, rate), key))
+            last = attempt + 1 == len(work.attempts)
+            for step, key, result in self._execute(waiting, jobs=work.jobs):
+                share = work.attempts[attempt][0]
+                if result.passed or (last and work.must_give):
+                    self._take(step, key, result, share, failed.get(step.shot, []))
+                    self.rendered += work.must_give
+                    tell("shot", step)
+                else:
+                    gates = [g for g in report_gates(work.name, result) if not g.passed]
+                    failed.setdefault(step.shot, []).extend(gates)
+                    self.store.part(step.output).unlink(missing_ok=True)
+                    failing.append(step)
+            todo = failing
         for step in todo:
-            shot = ShotId(step.shot)
-            filters = tuple(f for f in (enlarged.get(shot), grades.get(shot)) if f is not None)
-            version = UpscaleStage.version * 1000 + GradeStage.version
-            key = self._key(step, version, filters, encoding, rate)
-            if step.shot in self.redo:
-                self.store.forget(step.output)
-            if self._taken(step, key):
-                files[shot] = self.store.path(step.output)
-                self.store.mark(shot, "finished")
-                self.say("skip", stage="upscale+grade", shot=shot, done=len(files), total=len(todo))
-                continue
-            waiting.append((step, self._job(step, filters, encoding, rate, False), key))
-        for step, key, result in self._execute(waiting, jobs=render_jobs()):
-            shot = ShotId(step.shot)
-            self._take(step, key, result, {})
-            self.store.mark(shot, "finished")
-            files[shot] = self.store.path(step.output)
-            self.rendered += 1
-            self.say("shot", stage="upscale+grade", shot=shot, done=len(files), total=len(todo))
-        return {s.id: files[s.id] for s in self.episode if s.id in files}
+            wanted = work.filters(ShotId(step.shot))
+            assert wanted is not None
+            self._bypass(step, self._key(step, work, wanted, rate), failed.get(step.shot, []))
+            tell("shot", step)
+
+    def _bypass(self, step: Step, key: str, gates: Sequence[ReportGate]) -> None:
+        """Leave a shot as it was, and remember it: trying every strength again costs a night."""
+        name = _bypass_record(step)
+        self.store.part(name).write_text("left as it was\n", encoding="utf-8")
+        entry = self.store.commit(
+            name,
+            key=key,
+            check=lambda _: None,
+            facts={
+                "notes": {f"{step.stages[0]}.bypassed": 1.0},
+                "gates": [g.model_dump(mode="json") for g in gates],
+            },
+        )
+        self._remember(ShotId(step.shot), entry)
+
+    def _bypassed_before(self, step: Step, key: str) -> bool:
+        if step.shot in self.redo:
+            return False
+        entry = self.store.current(_bypass_record(step), key)
+        if entry is not None:
+            self._remember(ShotId(step.shot), entry)
+        return entry is not None
+
+    def _remember(self, shot: ShotId, entry: Entry) -> None:
+        artefact = self.artefacts[shot]
+        artefact.notes |= entry.facts.get("notes", {})
+        artefact.gates += [ReportGate.model_validate(g) for g in entry.facts.get("gates", [])]
 
     def _samples(self) -> dict[ShotId, np.ndarray]:
         jobs = [
@@ -302,35 +342,23 @@ class EpisodeRun:
             )
         self.say("shot", stage="master", done=1, total=1)
 
-    def _key(
-        self,
-        step: Step,
-        version: int,
-        filters: tuple[Filter, ...],
-        encoding: Encoding,
-        rate: Fraction,
-    ) -> str:
+    def _key(self, step: Step, work: Pass, wanted: tuple[Filter, ...], rate: Fraction) -> str:
+        # Of the strength that was asked for: which weaker one is taken in the end follows from it.
         artefact = self.artefacts[ShotId(step.shot)]
         return digest(
             CODE_VERSION,
             step.stages,
-            version,
+            work.version,
             artefact.sha256,
             artefact.conform,
-            filters,
-            encoding,
+            wanted,
+            work.limits,
+            work.encoding,
             rate,
             self.environment,
         )
 
-    def _job(
-        self,
-        step: Step,
-        filters: tuple[Filter, ...],
-        encoding: Encoding,
-        rate: Fraction,
-        gated: bool,
-    ) -> StepJob:
+    def _job(self, step: Step, work: Pass, filters: tuple[Filter, ...], rate: Fraction) -> StepJob:
         artefact = self.artefacts[ShotId(step.shot)]
         return StepJob(
             shot=artefact.shot.id,
@@ -341,10 +369,11 @@ class EpisodeRun:
             filters=filters,
             frame_count=artefact.frame_count,
             rate_fps=rate,
-            encoding=encoding,
-            audio_from=None if gated else artefact.shot.path,
-            chunk=8 if gated else 2,
-            gated=gated,
+            encoding=work.encoding,
+            audio_from=artefact.shot.path if work.must_give else None,
+            chunk=work.chunk,
+            gated=work.gated,
+            limits=work.limits,
         )
 
     def _execute(
@@ -370,29 +399,36 @@ class EpisodeRun:
         self._advance(step, entry)
         return True
 
-    def _take(self, step: Step, key: str, result: StepResult, more: Mapping[str, Any]) -> None:
+    def _take(
+        self, step: Step, key: str, result: StepResult, share: float, failed: Sequence[ReportGate]
+    ) -> None:
         artefact = self.artefacts[ShotId(step.shot)]
         name = step.stages[0]
+        notes = dict(result.notes)
+        if share < 1:
+            notes[f"{name}.lowered_to"] = share
+        gates = [*failed, *report_gates(name, result)]
         entry = self.store.commit(
             step.output,
             key=key,
             check=lambda path: check_video(path, artefact.frame_count),
             facts={
-                "notes": dict(result.notes),
-                "gates": [g.model_dump(mode="json") for g in report_gates(name, result)],
+                "notes": notes,
+                "gates": [g.model_dump(mode="json") for g in gates],
                 "elapsed_s": round(result.elapsed_s, 3),
-                **more,
             },
         )
         self._advance(step, entry)
 
     def _advance(self, step: Step, entry: Entry) -> None:
-        artefact = self.artefacts[ShotId(step.shot)]
+        shot = ShotId(step.shot)
+        artefact = self.artefacts[shot]
         artefact.path = self.store.path(step.output)
         artefact.sha256 = entry.sha256
         artefact.conform = None
-        artefact.notes |= entry.facts.get("notes", {})
-        artefact.gates += [ReportGate.model_validate(g) for g in entry.facts.get("gates", [])]
+        self._remember(shot, entry)
+        if step.stages == PASSES[-1]:
+            self.store.mark(shot, "finished")
 
     def outcome(self, shot: Shot, files: Mapping[ShotId, Path]) -> ShotOutcome:
         """Return what became of one shot."""
@@ -413,3 +449,7 @@ class EpisodeRun:
             notes=artefact.notes,
             gates=tuple(artefact.gates),
         )
+
+
+def _bypass_record(step: Step) -> str:
+    return step.output.rpartition(".")[0] + ".bypassed"

@@ -14,7 +14,7 @@ from finishkit.frames import Encoding, Frames, Matrix, decode_report, read_frame
 from finishkit.measure import sample_frames
 from finishkit.shots import ShotId
 from finishkit.stages import Filter
-from finishkit.stages.gate import Gate, GateResult
+from finishkit.stages.gate import Gate, GateLimits, GateResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +40,11 @@ class StepJob:
     audio_from : Path or None
     chunk : int
         Frames held at a time.
-    gated : bool
-        Compare what goes into the filters with what comes out.
+    gated : int
+        So many of the filters, from the first, are watched: what goes in is compared with what
+        comes out. The rest is there to change colour.
+    limits : GateLimits
+        What the watched filters may change.
     """
 
     shot: ShotId
@@ -55,7 +58,8 @@ class StepJob:
     encoding: Encoding
     audio_from: Path | None
     chunk: int
-    gated: bool
+    gated: int
+    limits: GateLimits = field(default_factory=GateLimits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,10 +107,10 @@ def execute_step(job: StepJob) -> StepResult:
         frames = job.before(frames, notes)
     if job.gated:
         frames = gate.watch_in(frames)
-    for apply in job.filters:
+    for number, apply in enumerate(job.filters, start=1):
         frames = apply(frames, notes)
-    if job.gated:
-        frames = gate.watch_out(frames)
+        if number == job.gated:
+            frames = gate.watch_out(frames)
     written = write_frames(
         job.part,
         _finite(frames, job),
@@ -120,7 +124,7 @@ def execute_step(job: StepJob) -> StepResult:
             " fault of finishkit; please report it with the run's environment.",
             "lost_frames",
         )
-    gates = gate.verdict() if job.gated else ()
+    gates = gate.verdict(job.limits, notes) if job.gated else ()
     return StepResult(
         notes=notes,
         gates=gates,

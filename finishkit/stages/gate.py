@@ -1,6 +1,6 @@
 """Do no harm: what went into a stage against what came out, measured while the frames pass."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -25,6 +25,26 @@ MOVING_CODES: Final = 2.0
 """A pair that moved by the second, in 8-bit codes, and now by less than the first, was frozen."""
 
 
+class NoteLimit(Value):
+    """A bound on something that a stage notes of itself, such as a change of identity.
+
+    Attributes
+    ----------
+    note : str
+        Its name among the notes; a shot without it is not judged by it.
+    name : str
+        Of the check, for the report.
+    limit : float
+    text : str
+        Sentence for the report, with ``{value}`` where the figure goes.
+    """
+
+    note: str
+    name: str
+    limit: float
+    text: str
+
+
 class GateLimits(Value):
     """What a stage may change.
 
@@ -37,11 +57,18 @@ class GateLimits(Value):
     colour_de : float or None
         Change of low-frequency colour, dE76, averaged over the shot; None for stages that are
         there to change colour.
+    retimes : bool
+        The stage changes the rate: frames are compared with those shown at their time, and frozen
+        ones are not looked for, since a repeat is what is fallen back to.
+    noted : tuple of NoteLimit
+        What the stage measures itself while it runs.
     """
 
     flicker_ratio: float = 1.05
     flicker_floor_lstar: float = 0.05
     colour_de: float | None = 2.0
+    retimes: bool = False
+    noted: tuple[NoteLimit, ...] = ()
 
 
 class GateResult(Value):
@@ -50,7 +77,8 @@ class GateResult(Value):
     Attributes
     ----------
     name : str
-        ``frames``, ``times``, ``finite``, ``black``, ``frozen``, ``flicker`` or ``colour``.
+        ``frames``, ``times``, ``finite``, ``black``, ``frozen``, ``flicker`` or ``colour``, or that
+        of a :class:`NoteLimit`.
     before, after, limit : float
         ``after`` may not be above ``limit`` (``frames``: may not differ from it).
     passed : bool
@@ -98,6 +126,17 @@ class GateReading:
             return 0.0
         second = (light[2:] - 2 * light[1:-1] + light[:-2]) / np.sqrt(6)
         return float(np.median(np.sqrt(np.mean(second**2, axis=0))))
+
+    def shown_at(self, pts_s: NDArray[np.float64]) -> "GateReading":
+        """Return the reading as it would be at other times: the frame shown then, again or not."""
+        shown = np.clip(np.searchsorted(self.pts_s, pts_s + 1e-6, side="right") - 1, 0, None)
+        return GateReading(
+            pts_s=pts_s,
+            mean=self.mean[shown],
+            lab=self.lab[shown],
+            change=np.zeros(max(0, len(pts_s) - 1)),
+            unfinite=self.unfinite,
+        )
 
 
 @dataclass(slots=True, eq=False)
@@ -199,36 +238,50 @@ class Gate:
         """What has been seen so far, in and out."""
         return self._in.reading(), self._out.reading()
 
-    def verdict(self, limits: GateLimits | None = None) -> tuple[GateResult, ...]:
+    def verdict(
+        self, limits: GateLimits | None = None, notes: Mapping[str, float] | None = None
+    ) -> tuple[GateResult, ...]:
         """Judge the stage once all frames have passed.
 
         Parameters
         ----------
         limits : GateLimits, optional
             Default: those of a stage that restores.
+        notes : Mapping of str to float, optional
+            What the stage noted, for ``limits.noted``.
 
         Returns
         -------
         results : tuple of GateResult
             The stage did no harm when all have ``passed``. With other frame counts the checks that
-            compare frame with frame are left out.
+            compare frame with frame are left out, unless the stage retimes.
         """
         limits = limits or GateLimits()
         before, after = self.readings
-        results = [_count(before, after), _finite(before, after)]
-        if len(before.pts_s) != len(after.pts_s):
-            return tuple(results)
-        results += [_times(before, after), _black(before, after), _frozen(before, after)]
+        noted = [_noted(each, (notes or {})[each.note]) for each in limits.noted
+                 if each.note in (notes or {})]  # fmt: skip
+        if limits.retimes and len(before.pts_s) and len(after.pts_s):
+            before = before.shown_at(after.pts_s)
+            results = [_finite(before, after), _black(before, after)]
+        else:
+            results = [_count(before, after), _finite(before, after)]
+            if len(before.pts_s) != len(after.pts_s):
+                return (*results, *noted)
+            results += [_times(before, after), _black(before, after), _frozen(before, after)]
         results.append(_flicker(before, after, limits))
         if limits.colour_de is not None and len(before.pts_s):
             results.append(_colour(before, after, limits.colour_de))
-        return tuple(results)
+        return (*results, *noted)
 
 
 def _result(name: str, before: float, after: float, limit: float, text: str) -> GateResult:
     return GateResult(
         name=name, before=before, after=after, limit=limit, passed=after <= limit, text=text
     )
+
+
+def _noted(bound: NoteLimit, value: float) -> GateResult:
+    return _result(bound.name, 0.0, value, bound.limit, bound.text.format(value=f"{value:.2f}"))
 
 
 def _count(before: GateReading, after: GateReading) -> GateResult:

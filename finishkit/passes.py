@@ -1,0 +1,106 @@
+"""What is done to the whole set in one pass, and how much harm it may do."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from finishkit.frames import Encoding
+from finishkit.shots import ShotId
+from finishkit.stages import Filter
+from finishkit.stages.gate import GateLimits, NoteLimit
+from finishkit.template import Template
+
+SHARES = (1.0, 0.5)
+"""Shares of a content stage's strength tried before a shot that fails its gate is left alone."""
+RENDER_SHARES = (1.0, 0.5, 0.0)
+"""The same for enlarging and sharpening. The last, a plain enlargement, is taken as it comes: there
+must be a picture of every shot."""
+
+Fitted = Mapping[ShotId, tuple[Filter, ...] | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pass:
+    """One decode and encode of every shot of the set.
+
+    Attributes
+    ----------
+    name : str
+        For progress and the report.
+    version : int
+        Of the code of its stages, for the cache.
+    attempts : sequence of (float, mapping of ShotId to filters)
+        From the wanted strength down: a shot that fails its gate is tried with the next. Shots
+        without filters have no part in the pass.
+    gated : int
+        Leading filters that the gate watches; the others are there to change colour.
+    limits : GateLimits
+    encoding : Encoding
+    chunk : int
+        Frames held at a time.
+    must_give : bool
+        The last attempt is taken whatever the gate says.
+    jobs : int or None
+        At most so many shots at a time; None: as many as there are workers.
+    """
+
+    name: str
+    version: int
+    attempts: Sequence[tuple[float, Fitted]]
+    gated: int
+    limits: GateLimits
+    encoding: Encoding
+    chunk: int
+    must_give: bool = False
+    jobs: int | None = None
+
+    def filters(self, shot: ShotId, attempt: int = 0) -> tuple[Filter, ...] | None:
+        """Return what is done to a shot at an attempt; None: nothing, or no attempt is left."""
+        return self.attempts[attempt][1].get(shot) if attempt < len(self.attempts) else None
+
+
+def gate_limits(stage: str, template: Template) -> GateLimits:
+    """Return how much harm a stage may do to a shot.
+
+    Parameters
+    ----------
+    stage : str
+        Its name in the template; ``upscale`` stands for the render pass up to the grade.
+    template : Template
+        With its ``gates``, and the limits of its stages.
+
+    Returns
+    -------
+    limits : GateLimits
+    """
+    gates = template.gates
+    noted: tuple[NoteLimit, ...] = ()
+    if stage == "faces":
+        noted = (
+            NoteLimit(
+                note="faces.identity_shift",
+                name="identity",
+                limit=template.faces.max_identity_shift,
+                text="Faces moved by {value} in the embedding.",
+            ),
+            NoteLimit(
+                note="faces.flicker_ratio",
+                name="face flicker",
+                limit=gates.flicker_ratio,
+                text="Flicker inside faces is {value} times what it was.",
+            ),
+        )
+    if stage == "upscale":
+        noted = (
+            NoteLimit(
+                note="upscale.seam_codes",
+                name="seams",
+                limit=1.0,
+                text="Tiles of the net differ by {value} codes at their borders.",
+            ),
+        )
+    return GateLimits(
+        flicker_ratio=gates.flicker_ratio,
+        colour_de=gates.colour_de,
+        retimes=stage == "interpolate",
+        noted=noted,
+    )
