@@ -3,7 +3,7 @@ import pytest
 from pydantic import ValidationError
 
 from finishkit.frames import Frames
-from finishkit.stages.gate import Gate, GateLimits, GateResult
+from finishkit.stages.gate import Gate, GateLimits, GateResult, NoteLimit
 
 
 def clip(frames=20, height=96, width=54):
@@ -13,8 +13,8 @@ def clip(frames=20, height=96, width=54):
     return np.stack([world[:, 3 * i : 3 * i + width] for i in range(frames)])
 
 
-def chunks(pictures, size=6, start=0.0):
-    times = start + np.arange(len(pictures)) / 24
+def chunks(pictures, size=6, start=0.0, rate=24):
+    times = start + np.arange(len(pictures)) / rate
     for i in range(0, len(pictures), size):
         yield Frames(data=pictures[i : i + size].copy(), pts_s=times[i : i + size])
 
@@ -148,3 +148,40 @@ def test_results_are_frozen_and_strict():
         result.passed = False
     with pytest.raises(ValidationError):
         GateResult.model_validate({**result.model_dump(), "more": 1})
+
+
+def test_what_a_stage_notes_of_itself_is_held_to_its_bound():
+    bound = NoteLimit(
+        note="faces.identity_shift", name="identity", limit=0.12, text="Faces moved by {value}."
+    )
+    gate = Gate()
+    for _ in gate.watch_out(gate.watch_in(chunks(clip()))):
+        pass
+    limits = GateLimits(noted=(bound,))
+    within = {r.name: r for r in gate.verdict(limits, {"faces.identity_shift": 0.11})}
+    beyond = {r.name: r for r in gate.verdict(limits, {"faces.identity_shift": 0.131})}
+    assert failed(within) == set()
+    assert failed(beyond) == {"identity"}
+    assert (beyond["identity"].after, beyond["identity"].limit) == (0.131, 0.12)
+    assert beyond["identity"].text == "Faces moved by 0.13."
+    assert "identity" not in {r.name for r in gate.verdict(limits, {})}, "no faces, no judgement"
+
+
+def test_a_stage_that_retimes_is_compared_by_time():
+    slow, fast = clip()[::2], clip()
+    gate = Gate()
+    for _ in gate.watch_in(chunks(slow, rate=12)):
+        pass
+    for _ in gate.watch_out(chunks(fast)):
+        pass
+    assert failed({r.name: r for r in gate.verdict(GateLimits())}) == {"frames"}
+    assert failed({r.name: r for r in gate.verdict(GateLimits(retimes=True))}) == set()
+    dark = Gate()
+    for _ in dark.watch_in(chunks(slow, rate=12)):
+        pass
+    for _ in dark.watch_out(
+        chunks(fast * (np.arange(20) != 7).astype(np.float32)[:, None, None, None])
+    ):
+        pass
+    results = {r.name: r for r in dark.verdict(GateLimits(retimes=True))}
+    assert {"black"} <= failed(results) <= {"black", "flicker", "colour"}
