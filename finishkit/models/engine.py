@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from finishkit.errors import FinishError
 from finishkit.models.cards import ModelCard
 from finishkit.models.nets import PEAK_CHANNELS
-from finishkit.models.tiling import tiled
+from finishkit.models.tiling import seam_codes, tiled
 from finishkit.models.weights import load
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -234,6 +234,9 @@ class Upscaler:
     device : str
     dtype : torch.dtype
         What was chosen.
+    seam_codes : float
+        Clearest step between tiles in the last answer, see
+        :func:`finishkit.models.tiling.seam_codes`.
 
     Raises
     ------
@@ -270,6 +273,7 @@ class Upscaler:
         self._tile_px = tile_px
         self._batch = CUDA_BATCH if self.device == "cuda" else 1
         self._net = _net(card, self.device, self.dtype)
+        self.seam_codes = 0.0
 
     def _choose(self) -> torch.dtype:
         if self.device == "cuda":
@@ -334,4 +338,7 @@ class Upscaler:
         out, fitted, fitted_px = shrinking(attempt, batch, tile_px, max(h, w))
         if (fitted, fitted_px) != (batch, tile_px):  # memory ran out: do not run into it again
             self._batch, self._tile_px = fitted, fitted_px
+        self.seam_codes = seam_codes(
+            out, tile_px=fitted_px, overlap_px=self.card.halo_px, scale=scale
+        )
         return out

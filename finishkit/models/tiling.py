@@ -83,3 +83,36 @@ def tiled(
                 (left - x) * scale : (right - x) * scale,
             ]
     return out
+
+
+def seam_codes(
+    enlarged: NDArray[np.float32], *, tile_px: int, overlap_px: int, scale: int
+) -> float:
+    """Return the clearest step along a border between tiles.
+
+    Parameters
+    ----------
+    enlarged : ndarray, shape (n, h, w, c), dtype float32
+        From :func:`tiled`, in [0, 1].
+    tile_px, overlap_px, scale : int
+        As it was called with.
+
+    Returns
+    -------
+    step : float
+        8-bit codes: along each border the median over its length of the step across it, beyond
+        the steps beside it; the largest over all borders. Edges of what is shown do not follow a
+        border over half its length; a tile that differs from its neighbour does. 0 without tiles.
+    """
+    if tile_px <= 0:
+        return 0.0
+    light = enlarged.mean(axis=-1)
+    worst = 0.0
+    for across in (light, light.swapaxes(1, 2)):
+        length_px = across.shape[2] // scale
+        for _, core, _ in windows(length_px, tile_px, overlap_px)[1:]:
+            at = core * scale
+            steps = np.diff(across[:, :, at - 3 : at + 3], axis=2)
+            beyond = steps[..., 2] - (steps[..., 0] + steps[..., 4]) / 2
+            worst = max(worst, float(np.abs(np.median(beyond, axis=1)).max()))
+    return 255 * worst

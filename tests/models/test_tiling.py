@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from finishkit.models.tiling import tiled, windows
+from finishkit.models.tiling import seam_codes, tiled, windows
 
 Picture = NDArray[np.float32]
 
@@ -69,3 +69,19 @@ def test_tile_zero_is_one_call() -> None:
         lambda p: calls.append(1) or blur_and_double(p), pictures, tile_px=0, overlap_px=3, scale=2
     )
     assert calls == [1]
+
+
+def test_a_tile_of_another_brightness_is_a_seam_and_a_wall_is_not() -> None:
+    smooth = cv2.GaussianBlur(noise(96, 80, 1)[0], (0, 0), 2)[None].astype(np.float32)
+    asked = {"tile_px": 32, "overlap_px": 8, "scale": 2}
+    large = np.repeat(np.repeat(smooth, 2, 1), 2, 2)
+    assert seam_codes(large, **asked) < 0.5
+    assert seam_codes(large, **{**asked, "tile_px": 0}) == 0
+    wall = large.copy()
+    wall[:, :, 101:] *= 0.5
+    assert seam_codes(wall, **asked) < 0.5, "an edge of the picture beside the border of a tile"
+    for axis in (1, 2):
+        core = windows(smooth.shape[axis], 32, 8)[1][1] * 2
+        torn = np.moveaxis(large.copy(), axis, 0)
+        torn[core:] += 3 / 255
+        assert seam_codes(np.moveaxis(torn, 0, axis), **asked) == pytest.approx(3, abs=0.5)
