@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from finishkit.values import Value
 
 Strength = Annotated[float, Interval(ge=0, le=1), Field(allow_inf_nan=False)]
+Digest = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -28,6 +29,9 @@ class DeflickerSettings(Value):
     window_frames: Annotated[int, Interval(ge=3, le=31)] = 7
     threshold_lstar: Annotated[Finite, Interval(ge=0, le=10)] = 0.25
     """Shots measured below this are left as they are."""
+    flash_lstar: Annotated[Finite, Interval(ge=2, le=100)] = 12.0
+    """A change of light this large from one frame to the next is meant, and kept: a flash, a
+    strobe, a lamp switched. Genres that live on them set it lower."""
 
 
 class StabiliseSettings(Value):
@@ -76,7 +80,7 @@ class SharpenSettings(Value):
 
 
 class GrainSettings(Value):
-    """One grain over the whole set: what a shot lacks is added, what it has too much of is lowered."""
+    """One grain over the whole set: what a shot lacks is added, too much of it is lowered."""
 
     strength: Strength = 1.0
     sigma_codes: Annotated[Finite, Interval(ge=0, le=8)] = 1.0
@@ -99,10 +103,13 @@ class GradeSettings(Value):
     even_out: Strength = 0.8
     """Share of a slow change of colour within a shot that is taken out, where ``limits.drift_de``
     is passed."""
-    pre_lut: Annotated[str, Field(max_length=200)] = ""
-    """A ``.cube`` beside the template, applied before the match: the group's technical transform."""
-    look_lut: Annotated[str, Field(max_length=200)] = ""
+    pre_lut: Annotated[str, Field(max_length=1000)] = ""
+    """A ``.cube`` beside the template, applied before the match: the technical transform of all."""
+    look_lut: Annotated[str, Field(max_length=1000)] = ""
     """A ``.cube`` beside the template, applied after match and look: the group's creative one."""
+    pre_lut_sha256: Digest = ""
+    look_lut_sha256: Digest = ""
+    """Digests of the two files, set by locking: another file under the same name is refused."""
     saturation: Annotated[Finite, Interval(ge=0.5, le=1.5)] = 1.0
     contrast: Annotated[Finite, Interval(ge=0.5, le=1.5)] = 1.0
     temperature_k: Annotated[Finite, Interval(ge=-1500, le=1500)] = 0.0

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
+from finishkit import luts
 from finishkit.errors import FinishError
 from finishkit.settings import (
     DeflickerSettings,
@@ -32,6 +33,10 @@ MAX_BYTES = 64 * 1024
 """A template file is refused above this size before it is parsed."""
 MAX_LINE_BYTES = 2000
 """And above this line length: ``tomllib`` needs 51 s for one dotted key of 40,000 parts."""
+
+
+LUTS = ("pre_lut", "look_lut")
+"""Settings of the grade that name a file."""
 
 
 class Look(Value):
@@ -58,8 +63,9 @@ class Look(Value):
 
     @property
     def sha256(self) -> str:
-        """Digest of the canonical JSON of all settings."""
-        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        """Digest of the canonical JSON of all settings; of a LUT its content, not its place."""
+        values = self.model_dump(mode="json", exclude={"grade": set(LUTS)})
+        canonical = json.dumps(values, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 
@@ -88,7 +94,7 @@ class Template(Look):
     """
 
     def save(self, path: str | Path) -> Path:
-        """Write the template and its seal as TOML.
+        """Write the template and its seal as TOML, and its LUT files beside it.
 
         Parameters
         ----------
@@ -98,10 +104,19 @@ class Template(Look):
         Returns
         -------
         path : Path
+
+        Raises
+        ------
+        FinishError
+            ``lut_missing`` or ``lut_changed``, for a file that was there when it was locked.
         """
         target = Path(path)
-        text = _toml(self.model_dump(mode="json"))
-        sealed = json.dumps(self.model_dump(mode="json"), indent=0, sort_keys=True)
+        grade = self.grade.replace(
+            **{name: luts.carry(self.grade, name, target.parent) for name in LUTS}
+        )
+        values = self.replace(grade=grade).model_dump(mode="json")
+        text = _toml(values)
+        sealed = json.dumps(values, indent=0, sort_keys=True)
         text += (
             "\n# The seal. finishkit refuses this file when anything above was changed after"
             " locking;\n# to change a setting, lock again (finishkit lock, or Duplicate in the"
@@ -191,8 +206,14 @@ class Draft:
         ----------
         hero : str, optional
             The shot the draft was tuned on, kept in the template.
+
+        Raises
+        ------
+        FinishError
+            ``lut_missing`` when a LUT that the draft names cannot be read.
         """
         values = self._look.model_dump()
+        values["grade"] |= {f"{n}_sha256": luts.digest(values["grade"][n]) for n in LUTS}
         return Template.model_validate({**values, "hero": hero or values["hero"]})
 
 
@@ -290,6 +311,8 @@ def load_template(path: str | Path) -> Template:
             f"{source} -o NEW.toml",
             "edited_after_lock",
         )
+    for name in LUTS:
+        luts.check(template.grade, name)
     return template
 
 
@@ -309,7 +332,10 @@ def _look(source: Path, table: dict[str, Any]) -> Look:
             "bad_template",
         )
     try:
-        return Look.model_validate(table)
+        look = Look.model_validate(table)
+        # Named from the template's folder, whatever folder one works in.
+        found = {n: luts.placed(getattr(look.grade, n), source.parent) for n in LUTS}
+        return look.replace(grade=look.grade.replace(**found))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
