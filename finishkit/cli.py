@@ -405,14 +405,38 @@ def models_list(as_json: JsonOption = False) -> None:
         _say(f"{'':<24} {card.licence}")
 
 
+@models_app.command("import")
+def models_import(
+    name: Annotated[str, typer.Argument(help="A net, see: finishkit models list.")],
+    file: Annotated[Path, typer.Argument(help="Its published checkpoint, .pth or .ckpt.")],
+) -> None:
+    """Convert a checkpoint of yours once, in a process of its own, to weights that are only read."""
+    from finishkit.models import CARDS
+    from finishkit.models.checkpoints import import_checkpoint
+
+    card = CARDS.get(name)
+    if card is None or card.task != "faces":
+        there = ", ".join(c.name for c in CARDS.values() if c.task == "faces")
+        raise FinishError(
+            f"No checkpoint of {name!r} can be imported. There are: {there}.", "usage"
+        )
+    _say(f"{import_checkpoint(card, file)}")
+    _say(f"Commercial use: {card.commercial}. {card.licence}")
+
+
 @models_app.command("verify")
 def models_verify() -> None:
     """Check the weights that are here against their pinned digests."""
     from finishkit.models import CARDS, weights_path
+    from finishkit.models.checkpoints import checkpoint_path, load_checkpoint
 
     bad = 0
     for card in CARDS.values():
         try:
+            if card.task == "faces":
+                load_checkpoint(card)
+                _say(f"● {card.name:<24} {checkpoint_path(card)}")
+                continue
             _say(f"● {card.name:<24} {weights_path(card)}")
         except FinishError as error:
             bad += card.task == "upscale"

@@ -5,9 +5,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from finishkit.artefact import (
     Artefact,
@@ -18,43 +15,31 @@ from finishkit.artefact import (
 )
 from finishkit.engines import Engine
 from finishkit.engines.step import (
-    SampleJob,
     StepJob,
     StepResult,
     check_video,
     execute_step,
-    take_samples,
 )
-from finishkit.environment import environment, render_jobs
+from finishkit.environment import environment
 from finishkit.errors import FinishError
-from finishkit.frames import MEZZANINE, join_shots, master_encoding
+from finishkit.fitting import Fitter
+from finishkit.frames import join_shots
 from finishkit.ingest import Ingest
 from finishkit.measure import Measurements
 from finishkit.models import CARDS, require_licence
-from finishkit.passes import RENDER_SHARES, SHARES, Pass, gate_limits
+from finishkit.passes import Chain, Pass
 from finishkit.plan import PASSES, Plan, Step
 from finishkit.progress import Progress
 from finishkit.report.model import Gate as ReportGate
 from finishkit.report.model import ShotOutcome
 from finishkit.shots import Episode, Shot, ShotId
-from finishkit.stages import Filter, ShotInput
-from finishkit.stages.deflicker import DeflickerStage
-from finishkit.stages.faces import FacesStage, net_of
-from finishkit.stages.grade import GradeStage
-from finishkit.stages.interpolate import InterpolateStage
-from finishkit.stages.upscale import UpscaleStage
+from finishkit.stages.faces import net_of
 from finishkit.store import Entry, Store, digest
 from finishkit.template import Template
 from finishkit.verdict import Verdict
 
 CODE_VERSION = 2
 """Raised when a pass gives other pictures for the same filters: it is part of every cache key."""
-
-CONTENT_STAGES: Mapping[str, Any] = {
-    "faces": FacesStage(),
-    "deflicker": DeflickerStage(),
-    "interpolate": InterpolateStage(),
-}
 
 
 class EpisodeRun:
@@ -68,10 +53,12 @@ class EpisodeRun:
         store: Store,
         engine: Engine,
         redo: frozenset[str],
+        backend: str,
         say: Progress,
     ) -> None:
         self.episode, self.template, self.store = episode, template, store
         self.engine, self.redo, self.say = engine, redo, say
+        self.backend = backend
         self.environment = environment()
         self.artefacts: dict[ShotId, Artefact] = {}
         self.failed: dict[ShotId, FinishError] = {}
@@ -117,10 +104,20 @@ class EpisodeRun:
         rate = self._master_rate(good, checked)
         for shot in good:
             self.artefacts[shot.id] = artefact_of(shot, checked[shot.id], rate)
+        fitter = Fitter(
+            template=self.template,
+            raw=raw,
+            verdict=verdict,
+            backend=self.backend,
+            artefacts=self.artefacts,
+            engine=self.engine,
+            quarantine=self.quarantine,
+            say=self.say,
+        )
         for stages in PASSES[:-1]:
-            self._run_pass(self._content_pass(stages[0], raw), plan.of(stages), rate)
+            self._run_pass(fitter.content(stages[0]), plan.of(stages), rate)
         finals = plan.of(PASSES[-1])
-        self._run_pass(self._render_pass(raw, verdict), finals, rate)
+        self._run_pass(fitter.render(), finals, rate)
         files = {ShotId(s.shot): self.store.path(s.output) for s in finals
                  if s.shot in self.artefacts}  # fmt: skip
         if files:
@@ -139,7 +136,9 @@ class EpisodeRun:
         if look.upscale.strength > 0 and look.upscale.model in CARDS:
             require_licence(CARDS[look.upscale.model], look.licence)
         if look.faces.strength > 0:
-            require_licence(net_of(look.faces.engine), look.licence)
+            card = net_of(look.faces.engine)
+            if card is not None:
+                require_licence(card, look.licence)
 
     def _master_rate(self, good: Episode, checked: Mapping[ShotId, Ingest]) -> Fraction:
         wanted = self.template.master.rate_fps
@@ -148,86 +147,6 @@ class EpisodeRun:
             return rates.most_common(1)[0][0]
         return {"23.976": Fraction(24000, 1001), "29.97": Fraction(30000, 1001)}.get(
             wanted, Fraction(wanted)
-        )
-
-    def _inputs(
-        self, raw: Measurements, samples: Mapping[ShotId, np.ndarray], flagged: frozenset[str]
-    ) -> list[ShotInput]:
-        values = {s.shot: s.values for s in raw.shots}
-        none = np.zeros((0, 1, 1, 3), np.uint8)
-        inputs = []
-        for shot, artefact in self.artefacts.items():
-            measured = dict(values[shot])
-            repeated = measured.get("dup_ratio")
-            if repeated is not None:
-                # Shown at a higher rate, frames repeat by design: the cadence stage must know.
-                measured["dup_ratio"] = max(repeated, artefact.repeats)
-            assert artefact.checked.probe is not None
-            inputs.append(
-                ShotInput(
-                    id=shot,
-                    scene=artefact.shot.scene,
-                    probe=artefact.checked.probe,
-                    measured=measured,
-                    samples=samples.get(shot, none),
-                    flagged=shot in flagged,
-                )
-            )
-        return inputs
-
-    def _content_pass(self, name: str, raw: Measurements) -> Pass:
-        """Fit one content stage on the set as it stands, at every strength that may be tried."""
-        stage, settings = CONTENT_STAGES[name], getattr(self.template, name)
-        inputs = self._inputs(raw, {}, frozenset())
-        attempts = []
-        for share in SHARES:
-            fitted = stage.fit(inputs, settings.replace(strength=settings.strength * share))
-            attempts.append((share, {s: None if f is None else (f,) for s, f in fitted.items()}))
-        return Pass(
-            name=name,
-            version=stage.version,
-            attempts=attempts,
-            gated=1,
-            limits=gate_limits(name, self.template),
-            encoding=MEZZANINE,
-            chunk=8,
-        )
-
-    def _render_pass(self, raw: Measurements, verdict: Verdict) -> Pass:
-        """Fit the grade on the repaired set, and the enlargement at every strength."""
-        master, upscale = self.template.master, self.template.upscale
-        self.say("stage", stage="fit the set", total=1)
-        samples = self._samples()
-        flagged = frozenset(s.shot for s in verdict.shots if s.off_colour)
-        inputs = self._inputs(raw, samples, flagged)
-        hero = self.template.hero or verdict.hero
-        grades = GradeStage().fit(
-            inputs,
-            self.template.grade,
-            hero=ShotId(hero) if hero in samples and hero not in flagged else None,
-        )
-        attempts = []
-        for share in RENDER_SHARES:
-            enlarged = UpscaleStage().fit(
-                inputs,
-                upscale.replace(strength=upscale.strength * share),
-                out_size_px=(master.width_px, master.height_px),
-                fit_mode=master.fit,
-            )
-            attempts.append(
-                (share, {s: (f, g) if (g := grades.get(s)) else (f,) for s, f in enlarged.items()})
-            )
-        self.say("shot", stage="fit the set", done=1, total=1)
-        return Pass(
-            name="upscale+grade",
-            version=UpscaleStage.version * 1000 + GradeStage.version,
-            attempts=attempts,
-            gated=1,
-            limits=gate_limits("upscale", self.template),
-            encoding=master_encoding(master.crf, master.preset, master.encoder_threads),
-            chunk=2,
-            must_give=True,
-            jobs=render_jobs(),
         )
 
     def _run_pass(self, work: Pass, steps: Sequence[Step], rate: Fraction) -> None:
@@ -247,11 +166,11 @@ class EpisodeRun:
             failing: list[Step] = []
             for step in todo:
                 shot = ShotId(step.shot)
-                wanted, filters = work.filters(shot), work.filters(shot, attempt)
+                wanted, chain = work.chain(shot), work.chain(shot, attempt)
                 if wanted is None:
                     tell("skip", step)
                     continue
-                if filters is None:
+                if chain is None:
                     failing.append(step)
                     continue
                 key = self._key(step, work, wanted, rate)
@@ -260,7 +179,7 @@ class EpisodeRun:
                 if self._taken(step, key) or self._bypassed_before(step, key):
                     tell("skip", step)
                     continue
-                waiting.append((step, self._job(step, work, filters, rate), key))
+                waiting.append((step, self._job(step, work, chain, rate), key))
             last = attempt + 1 == len(work.attempts)
             for step, key, result in self._execute(waiting, jobs=work.jobs):
                 share = work.attempts[attempt][0]
@@ -275,7 +194,7 @@ class EpisodeRun:
                     failing.append(step)
             todo = failing
         for step in todo:
-            wanted = work.filters(ShotId(step.shot))
+            wanted = work.chain(ShotId(step.shot))
             assert wanted is not None
             self._bypass(step, self._key(step, work, wanted, rate), failed.get(step.shot, []))
             tell("shot", step)
@@ -308,18 +227,6 @@ class EpisodeRun:
         artefact.notes |= entry.facts.get("notes", {})
         artefact.gates += [ReportGate.model_validate(g) for g in entry.facts.get("gates", [])]
 
-    def _samples(self) -> dict[ShotId, np.ndarray]:
-        jobs = [
-            SampleJob(shot=shot, source=a.path, matrix=None) for shot, a in self.artefacts.items()
-        ]
-        samples: dict[ShotId, np.ndarray] = {}
-        for job, result in self.engine.map(take_samples, jobs):
-            if isinstance(result, Exception):
-                self.quarantine(job.shot, as_finish_error(job.shot, result))
-            else:
-                samples[job.shot] = result
-        return {shot: samples[shot] for shot in self.artefacts}
-
     def _assemble(self, files: Mapping[ShotId, Path], rate: Fraction) -> None:
         """Join the finished shots; sound comes from the sources, cut to each shot's length."""
         name = "master.mp4"
@@ -342,7 +249,7 @@ class EpisodeRun:
             )
         self.say("shot", stage="master", done=1, total=1)
 
-    def _key(self, step: Step, work: Pass, wanted: tuple[Filter, ...], rate: Fraction) -> str:
+    def _key(self, step: Step, work: Pass, wanted: Chain, rate: Fraction) -> str:
         # Of the strength that was asked for: which weaker one is taken in the end follows from it.
         artefact = self.artefacts[ShotId(step.shot)]
         return digest(
@@ -358,7 +265,7 @@ class EpisodeRun:
             self.environment,
         )
 
-    def _job(self, step: Step, work: Pass, filters: tuple[Filter, ...], rate: Fraction) -> StepJob:
+    def _job(self, step: Step, work: Pass, chain: Chain, rate: Fraction) -> StepJob:
         artefact = self.artefacts[ShotId(step.shot)]
         return StepJob(
             shot=artefact.shot.id,
@@ -366,13 +273,13 @@ class EpisodeRun:
             matrix=None,
             part=self.store.part(step.output),
             before=artefact.conform,
-            filters=filters,
+            filters=(*chain.watched, *chain.free),
             frame_count=artefact.frame_count,
             rate_fps=rate,
             encoding=work.encoding,
             audio_from=artefact.shot.path if work.must_give else None,
             chunk=work.chunk,
-            gated=work.gated,
+            gated=len(chain.watched),
             limits=work.limits,
         )
 

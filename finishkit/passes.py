@@ -1,6 +1,6 @@
 """What is done to the whole set in one pass, and how much harm it may do."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from finishkit.frames import Encoding
@@ -15,7 +15,32 @@ RENDER_SHARES = (1.0, 0.5, 0.0)
 """The same for enlarging and sharpening. The last, a plain enlargement, is taken as it comes: there
 must be a picture of every shot."""
 
-Fitted = Mapping[ShotId, tuple[Filter, ...] | None]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chain:
+    """What is done to one shot in a pass.
+
+    Attributes
+    ----------
+    watched : tuple of Filter
+        First; the gate compares what goes in with what comes out.
+    free : tuple of Filter
+        After it: there to change colour, or unable to do harm.
+    """
+
+    watched: tuple[Filter, ...]
+    free: tuple[Filter, ...] = ()
+
+    @classmethod
+    def of(cls, watched: Iterable[Filter | None], free: Iterable[Filter | None] = ()) -> "Chain":
+        """Put a chain together; ``None`` is nothing to do."""
+        return cls(
+            watched=tuple(f for f in watched if f is not None),
+            free=tuple(f for f in free if f is not None),
+        )
+
+
+Fitted = Mapping[ShotId, Chain | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +53,9 @@ class Pass:
         For progress and the report.
     version : int
         Of the code of its stages, for the cache.
-    attempts : sequence of (float, mapping of ShotId to filters)
+    attempts : sequence of (float, mapping of ShotId to Chain)
         From the wanted strength down: a shot that fails its gate is tried with the next. Shots
-        without filters have no part in the pass.
-    gated : int
-        Leading filters that the gate watches; the others are there to change colour.
+        without a chain have no part in the pass.
     limits : GateLimits
     encoding : Encoding
     chunk : int
@@ -46,14 +69,13 @@ class Pass:
     name: str
     version: int
     attempts: Sequence[tuple[float, Fitted]]
-    gated: int
     limits: GateLimits
     encoding: Encoding
     chunk: int
     must_give: bool = False
     jobs: int | None = None
 
-    def filters(self, shot: ShotId, attempt: int = 0) -> tuple[Filter, ...] | None:
+    def chain(self, shot: ShotId, attempt: int = 0) -> Chain | None:
         """Return what is done to a shot at an attempt; None: nothing, or no attempt is left."""
         return self.attempts[attempt][1].get(shot) if attempt < len(self.attempts) else None
 
@@ -80,6 +102,7 @@ def gate_limits(stage: str, template: Template) -> GateLimits:
                 note="faces.identity_shift",
                 name="identity",
                 limit=template.faces.max_identity_shift,
+                limit_note="faces.identity_limit",
                 text="Faces moved by {value} in the embedding.",
             ),
             NoteLimit(

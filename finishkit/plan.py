@@ -8,6 +8,7 @@ from finishkit.values import Value
 PASSES: tuple[tuple[str, ...], ...] = (
     ("faces",),
     ("deflicker",),
+    ("stabilise",),
     ("interpolate",),
     ("upscale", "grade"),
 )

@@ -191,10 +191,10 @@ def finish_episode(
                     store=store,
                     engine=engine or own,  # type: ignore[arg-type]
                     redo=frozenset(redo),
+                    backend=backend,
                     say=say,
                 ),
                 jobs,
-                backend,
             )
         finally:
             if own is not None:
@@ -204,12 +204,12 @@ def finish_episode(
     return Finished(folder=folder, report=report, exit_code=code)
 
 
-def _finished(run: EpisodeRun, jobs: int | None, backend: str) -> Report:
+def _finished(run: EpisodeRun, jobs: int | None) -> Report:
     episode, template, store, say = run.episode, run.template, run.store, run.say
     store.plan(episode.name, tuple(s.id for s in episode))
     checked = _checked(episode, store, jobs, say)
     failed: dict[str, FinishError] = {}
-    raw = _measured(_good(episode, checked), store, jobs, say, "measure", backend, failed)
+    raw = _measured(_good(episode, checked), store, jobs, say, "measure", run.backend, failed)
     for shot in episode:
         if shot.id in failed:
             run.quarantine(shot.id, failed[shot.id])
@@ -223,7 +223,9 @@ def _finished(run: EpisodeRun, jobs: int | None, backend: str) -> Report:
     if files:
         kept = tuple(s for s in good if s.id in files)
         done = Episode(name=good.name, root=good.root, shots=kept, characters=good.characters)
-        finished = _measured(done, store, jobs, say, "measure again", backend, None, paths=files)
+        finished = _measured(
+            done, store, jobs, say, "measure again", run.backend, None, paths=files
+        )
     report = build_report(
         episode=episode,
         raw=raw,

@@ -16,9 +16,15 @@ class FacesSettings(Value):
     """Restore faces in the aligned crop, never further than identity allows."""
 
     strength: Strength = 0.40
-    engine: Literal["detail", "reference"] = "detail"
+    """Share of the engine's answer that is added, where identity allows it."""
+    engine: Literal["detail", "gfpgan", "restoreformer", "codeformer", "reference"] = "detail"
+    """``detail`` gives back what blur took; the others are nets whose weights you bring."""
+    protect: Literal["off", "on", "strong"] = "on"
+    """How far eyes and mouth are kept from a net's answer; ``detail`` invents nothing and needs
+    none."""
     max_identity_shift: Annotated[Finite, Interval(ge=0, le=1)] = 0.12
-    """Largest distance between the embedding of a face before and after, dlib units."""
+    """Largest distance between the embedding of a face before and after, dlib units; for another
+    backend in proportion to its own limit between persons."""
     detect_every_frames: Annotated[int, Interval(ge=1, le=48)] = 6
 
 
@@ -46,11 +52,20 @@ class StabiliseSettings(Value):
 
 
 class InterpolateSettings(Value):
-    """Repair the cadence: repeated frames are replaced by motion between their neighbours."""
+    """Repair the cadence: repeats become the motion between their neighbours, rates are met."""
 
     strength: Strength = 1.0
+    """0 leaves repeats, and meets the master's rate with the nearest frames."""
     confidence_min: Strength = 0.70
-    """Where forward and backward flow agree less than this the repeated frame is kept."""
+    """Where forward and backward flow agree, in the worst part of the picture, on less than this
+    share of what can be seen, the nearest frame is shown."""
+    retime: Literal["auto", "exact", "nearest"] = "auto"
+    """How shots of another rate come to the master's: every frame at its exact moment; the nearest
+    frame, as drawn pictures want; or exact but between near rates (24 and 25) eased, which keeps
+    most frames untouched."""
+    engine: Literal["dis", "rife"] = "dis"
+    rife_sha256: Annotated[str, Field(pattern="^([0-9a-f]{64})?$")] = ""
+    """Digest of the RIFE net, an ONNX file that you bring; with ``engine = "rife"``."""
 
 
 class UpscaleSettings(Value):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from finishkit import finishing
+from finishkit import fitting
 from finishkit.engines.step import execute_step
 from finishkit.frames import Frames
 from finishkit.passes import gate_limits
@@ -66,8 +66,8 @@ def run(tmp_path, monkeypatch):
     ids = [s.id for s in open_episode(folder)]
     # Harmless; too much at full strength, not at half; too much at either.
     strengths = dict(zip(ids, (0.01, 0.03, 0.3), strict=True))
-    stages = {**finishing.CONTENT_STAGES, "deflicker": TintStage(strengths)}
-    monkeypatch.setattr(finishing, "CONTENT_STAGES", stages)
+    stages = {**fitting.CONTENT_STAGES, "deflicker": TintStage(strengths)}
+    monkeypatch.setattr(fitting, "CONTENT_STAGES", stages)
     draft = Draft()
     for path, value in {
         "master.width_px": 144, "master.height_px": 256, "upscale.model": "lanczos",

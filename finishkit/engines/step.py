@@ -7,11 +7,9 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from finishkit.errors import FinishError
 from finishkit.frames import Encoding, Frames, Matrix, decode_report, read_frames, write_frames
-from finishkit.measure import sample_frames
 from finishkit.shots import ShotId
 from finishkit.stages import Filter
 from finishkit.stages.gate import Gate, GateLimits, GateResult
@@ -163,27 +161,3 @@ def check_video(path: Path, frame_count: int) -> None:
             f" written {report.error}. Is the disk full or failing?",
             "lost_frames",
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SampleJob:
-    """Where to take a shot's sample frames from."""
-
-    shot: ShotId
-    source: Path
-    matrix: Matrix | None
-
-
-def take_samples(job: SampleJob) -> NDArray[np.uint8]:
-    """Return a few small frames of a shot.
-
-    Parameters
-    ----------
-    job : SampleJob
-        Which clip.
-
-    Returns
-    -------
-    samples : ndarray, shape (n, h, 160, 3), dtype uint8
-    """
-    return sample_frames(job.source, n=5, width_px=160)

@@ -232,14 +232,28 @@ def _compared(a: _Open, b: _Open) -> Difference | None:
         return None
     if min(_span(here[agree]) / a.area_px, _span(there[agree]) / b.area_px) < MIN_AREA:
         return None
-    return _grade_difference(a.colours[kept][agree], b.colours[partner[kept]][agree])
+    return surface_difference(a.colours[kept][agree], b.colours[partner[kept]][agree])
 
 
 def _span(places: NDArray[np.float32]) -> float:
     return float(cv2.contourArea(cv2.convexHull(places)))
 
 
-def _grade_difference(first: NDArray[np.float64], second: NDArray[np.float64]) -> Difference | None:
+def surface_difference(
+    first: NDArray[np.float64], second: NDArray[np.float64]
+) -> Difference | None:
+    """Compare the grade of the same places in two pictures.
+
+    Parameters
+    ----------
+    first, second : ndarray, shape (n, 3), dtype float64
+        Linear R, G, B above 0 of each place, place by place; NaN where clipped or black.
+
+    Returns
+    -------
+    difference : Difference or None
+        Second minus first, medians over the places; None with fewer than 16.
+    """
     usable = np.isfinite(first).all(axis=1) & np.isfinite(second).all(axis=1)
     if usable.sum() < MIN_COMPARED:
         return None

@@ -6,7 +6,9 @@ from pydantic import BaseModel, ConfigDict
 
 from finishkit.errors import FinishError
 
-Arch = Literal["srvgg-16", "rrdb-23", "rrdb-6", "gfpgan-clean"]
+Arch = Literal[
+    "srvgg-16", "rrdb-23", "rrdb-6", "gfpgan-clean", "restoreformer", "codeformer", "onnx"
+]
 Use = Literal["any", "commercial"]
 
 
@@ -17,9 +19,9 @@ class ModelCard(BaseModel):
     ----------
     name : str
         As it is written in a template.
-    task : {'upscale', 'faces'}
+    task : {'upscale', 'faces', 'interpolate'}
     arch : str
-        Key of :data:`finishkit.models.nets.NETS`, or of the package that brings the net.
+        Key of :data:`finishkit.models.nets.NETS`, or of :mod:`finishkit.models.face_nets`.
     scale : int
         Output size over input size.
     halo_px : int
@@ -29,10 +31,11 @@ class ModelCard(BaseModel):
     source : str
         Package and file the weights come in.
     source_sha256 : str
-        Digest of that file.
+        Digest of that file; empty where none is published or pinned by several projects. Then the
+        digest found at the import is kept with the converted weights.
     sha256 : str
         Digest of the weights as loaded, by :func:`finishkit.models.weights.tensors_sha256`;
-        equal to ``source_sha256`` where the file is used as it is.
+        equal to ``source_sha256`` for the face nets, whose converted weights carry their own.
     size_bytes : int
         Size of the source file.
     licence : str
@@ -48,7 +51,7 @@ class ModelCard(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    task: Literal["upscale", "faces"]
+    task: Literal["upscale", "faces", "interpolate"]
     arch: Arch
     scale: int
     halo_px: int
@@ -139,6 +142,39 @@ _TABLE = (
         commercial_reason="Two of the licences GFPGAN's LICENSE file lists are non-commercial.",
         input_domain="One face, aligned by the FFHQ template, 512 px. May change who it is.",
     ),
+    ModelCard(
+        name="restoreformer",
+        task="faces",
+        arch="restoreformer",
+        scale=1,
+        halo_px=0,
+        source="RestoreFormer.pth",
+        source_sha256="",
+        sha256="",
+        size_bytes=290_720_012,
+        licence=(
+            "Code of RestoreFormer Apache-2.0. The weights, from GFPGAN's release v1.3.4, have no "
+            "statement of their own; trained on FFHQ (CC BY-NC-SA 4.0)."
+        ),
+        commercial="unclear",
+        commercial_reason="Its weights were trained on FFHQ, a data set for non-commercial use.",
+        input_domain="One face, aligned by the FFHQ template, 512 px. May change who it is.",
+    ),
+    ModelCard(
+        name="codeformer-v0.1.0",
+        task="faces",
+        arch="codeformer",
+        scale=1,
+        halo_px=0,
+        source="codeformer.pth",
+        source_sha256="1009e537e0c2a07d4cabce6355f53cb66767cd4b4297ec7a4a64ca4b8a5684b7",
+        sha256="1009e537e0c2a07d4cabce6355f53cb66767cd4b4297ec7a4a64ca4b8a5684b7",
+        size_bytes=376_637_898,
+        licence="Code and weights: S-Lab License 1.0, non-commercial.",
+        commercial="no",
+        commercial_reason="The S-Lab License 1.0 allows non-commercial use only.",
+        input_domain="One face, aligned by the FFHQ template, 512 px. May change who it is.",
+    ),
 )
 
 CARDS: dict[str, ModelCard] = {card.name: card for card in _TABLE}
@@ -180,7 +216,11 @@ def require_licence(card: ModelCard, use: Use) -> None:
     """
     if licence_allows(card, use):
         return
-    cure = 'set upscale.model = "lanczos"' if card.task == "upscale" else "set faces.strength = 0"
+    cure = (
+        'set upscale.model = "lanczos"'
+        if card.task == "upscale"
+        else 'set faces.engine = "detail" or faces.strength = 0'
+    )
     raise FinishError(
         f'{card.name} is refused by licence = "{use}": {card.commercial_reason} {card.licence} '
         f'Either {cure}, or, having settled the question yourself, set licence = "any".',

@@ -60,8 +60,9 @@ def find(card: ModelCard) -> Path:
             return path
         raise FinishError(
             f"The weights of {card.name} are not there, and finishkit does not download them. "
-            f"Put {card.source} ({card.size_bytes / 1e6:.0f} MB, sha256 "
-            f"{card.source_sha256[:12]}...) into {path.parent}. Commercial use: "
+            f"Put {card.source} ({card.size_bytes / 1e6:.0f} MB"
+            + (f", sha256 {card.source_sha256[:12]}..." if card.source_sha256 else "")
+            + f") into {path.parent}. Commercial use: "
             f"{card.commercial}. {card.licence}",
             "weights_missing",
         )

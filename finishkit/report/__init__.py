@@ -6,6 +6,7 @@
 
 from finishkit.report.build import build_report
 from finishkit.report.model import Gate, Master, Report, ShotOutcome
+from finishkit.report.solved import solved_stages
 from finishkit.report.wording import summary_lines
 from finishkit.report.write import load_report, write_report
 
@@ -16,6 +17,7 @@ __all__ = [
     "ShotOutcome",
     "build_report",
     "load_report",
+    "solved_stages",
     "summary_lines",
     "write_report",
 ]

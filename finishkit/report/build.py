@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from finishkit.measure import METRICS, CharacterLook, Measurements, ShotMeasurement
+from finishkit.report.changes import genre_reading, metric_changes
 from finishkit.report.effects import IDENTITY_TARGET, finishing_effects
 from finishkit.report.model import (
     Alike,
@@ -23,6 +24,7 @@ from finishkit.report.model import (
     Template,
     legible,
 )
+from finishkit.settings import Weights
 from finishkit.shots import Episode, Shot
 from finishkit.verdict import Action, Limits, Reason, ShotVerdict, Verdict
 from finishkit.verdict.identity import CALIBRATED_DIST, CALIBRATED_SPREAD, backend_title, cure
@@ -48,6 +50,7 @@ def build_report(
     environment: Mapping[str, str] | None = None,
     limits: Limits | None = None,
     max_identity_shift: float = IDENTITY_TARGET,
+    weights: Weights | None = None,
     throughput_shots_per_h: float | None = None,
     master: Master | None = None,
     created: str = "",
@@ -77,6 +80,8 @@ def build_report(
         Those the verdicts were made with.
     max_identity_shift : float
         The template's bound on what the face stage may change.
+    weights : Weights, optional
+        What each family of measures counts in the genre.
     throughput_shots_per_h : float, optional
         As measured while finishing.
     master : Master, optional
@@ -131,6 +136,12 @@ def build_report(
         effects=finishing_effects(raw, finished, limits, max_identity_shift=max_identity_shift)
         if finished
         else (),
+        changes=metric_changes(raw, finished, verdict, finished_verdict)
+        if finished and finished_verdict
+        else (),
+        reading=genre_reading(verdict, finished_verdict, weights or Weights())
+        if finished_verdict
+        else None,
         limits=limits.model_dump(),
         face_backend=raw.backend,
         cast=tuple(_look(one, limits) for one in raw.looks),

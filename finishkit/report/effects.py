@@ -1,4 +1,4 @@
-"""What finishing did, in five figures, each measured the same way before and after."""
+"""What finishing did, in a few figures, each measured the same way before and after."""
 
 import itertools
 import math
@@ -15,6 +15,8 @@ SPREAD_RATIO = 0.5
 """Finishing should at least halve the spread of sharpness (mission, P3)."""
 COLOUR_TARGET_DE = 3.0
 """Median colour jump across the cuts of a clean scene is 2.3 (facts/metrics 3)."""
+EVEN_OCT = 0.15
+"""Sharpness this even is even enough, however even it was: the template's default band."""
 REPEATS_TARGET_PCT = 2.0
 IDENTITY_TARGET = 0.12
 """The face stage's default bound, in units of the dlib embedding."""
@@ -50,7 +52,8 @@ def finishing_effects(
     if not pairs:
         return ()
     before_shots, after_shots = [a for a, _ in pairs], [b for _, b in pairs]
-    spread = sharpness_spread_oct(before_shots)
+    spread, quartiles = sharpness_spread_oct(before_shots), sharpness_iqr_oct(before_shots)
+    distance = scene_distance_de(before_shots)
     return (
         Effect(
             name="sharpness_spread_oct",
@@ -61,6 +64,27 @@ def finishing_effects(
             target=round(SPREAD_RATIO * spread, 2) if spread is not None else 0.15,
             text="Standard deviation of the effective resolution inside a scene, all scenes"
             " together. Half of what it was, or better.",
+        ),
+        Effect(
+            name="sharpness_iqr_oct",
+            label="Sharpness of the episode, between the quartiles",
+            unit="octaves",
+            before=quartiles,
+            after=sharpness_iqr_oct(after_shots),
+            target=_halved(quartiles, EVEN_OCT),
+            text="Distance between the quartiles of the effective resolution, whatever the scene."
+            f" Half of what it was, or {EVEN_OCT:g}.",
+        ),
+        Effect(
+            name="scene_distance_de",
+            label="Colour distance to the scene, worst tenth",
+            unit="ΔE-equivalents",
+            before=distance,
+            after=scene_distance_de(after_shots),
+            target=_halved(distance, COLOUR_TARGET_DE, decimals=1),
+            text="How far nine in ten shots lie at most from the middle of their scene; other"
+            f" framings differ too. Half of what it was, or {COLOUR_TARGET_DE:g}.",
+            decimals=1,
         ),
         Effect(
             name="colour_jump_de",
@@ -133,6 +157,54 @@ def sharpness_spread_oct(shots: Iterable[ShotMeasurement]) -> float | None:
     return math.sqrt(sum(float(((g - g.mean()) ** 2).sum()) for g in groups) / freedom)
 
 
+def sharpness_iqr_oct(shots: Iterable[ShotMeasurement]) -> float | None:
+    """Return the distance between the quartiles of log2 ``eff_r`` over all shots.
+
+    Parameters
+    ----------
+    shots : iterable of ShotMeasurement
+        In any order.
+
+    Returns
+    -------
+    distance : float or None
+        Octaves; ``None`` for fewer than two shots that could be judged.
+    """
+    read = [math.log2(r) for s in shots if (r := s.values.get("eff_r"))]
+    if len(read) < 2:
+        return None
+    low, high = np.percentile(read, (25, 75))
+    return float(high - low)
+
+
+def scene_distance_de(shots: Iterable[ShotMeasurement]) -> float | None:
+    """Return how far shots lie from the middle of their scene, 90th percentile.
+
+    Parameters
+    ----------
+    shots : iterable of ShotMeasurement
+        In any order.
+
+    Returns
+    -------
+    distance : float or None
+        Delta-E equivalents over the five axes, to the scene's median axis by axis; ``None`` when
+        no scene has three shots that could be judged.
+    """
+    scenes: dict[str, list[list[float]]] = {}
+    for shot in shots:
+        vector = [v for axis in AXES if (v := shot.values.get(axis)) is not None]
+        if len(vector) == len(AXES):
+            scenes.setdefault(shot.scene, []).append(vector)
+    away = [
+        colour_jump(np.median(vectors, axis=0), np.array(vector))
+        for vectors in scenes.values()
+        if len(vectors) >= 3
+        for vector in vectors
+    ]
+    return float(np.percentile(away, 90)) if away else None
+
+
 def scene_colour_jump_de(shots: Sequence[ShotMeasurement]) -> float | None:
     """Return the median colour jump over the cuts that stay inside a scene.
 
@@ -177,6 +249,10 @@ def identity_shift(pairs: Iterable[Pair]) -> float | None:
             if who.embedding and other:
                 shifts.append(math.dist(who.embedding, other))
     return max(shifts, default=None)
+
+
+def _halved(before: float | None, floor: float, decimals: int = 2) -> float:
+    return floor if before is None else max(floor, round(SPREAD_RATIO * before, decimals))
 
 
 def _worst(shots: Iterable[ShotMeasurement], metric: str) -> float | None:

@@ -330,6 +330,50 @@ class Effect(Value):
     decimals: int = 2
 
 
+class Change(Value):
+    """One metric over the episode, before and after: shots measured in both.
+
+    Attributes
+    ----------
+    metric : str
+    median, spread : pair of float or None
+        Before and after; ``spread`` is the distance of the quartiles, in octaves for ``eff_px``.
+    flagged : pair of int
+        Shots beyond the limit, before and after.
+    """
+
+    metric: str
+    median: tuple[Number | None, Number | None]
+    spread: tuple[Number | None, Number | None]
+    flagged: tuple[int, int]
+
+
+class Family(Value):
+    """One family of measures at the cuts, and what it counts in the genre.
+
+    Attributes
+    ----------
+    name : {'face', 'motion', 'detail', 'colour'}
+    weight : float
+        The template's, in [0, 1].
+    raw, finished : float or None
+        0 to 100, as the consistency of the whole score; ``None`` where no cut could be judged.
+    """
+
+    name: Literal["face", "motion", "detail", "colour"]
+    weight: Number
+    raw: Number | None = None
+    finished: Number | None = None
+
+
+class Reading(Value):
+    """How the cuts hold for the genre: the families together, by the template's weights."""
+
+    families: tuple[Family, ...]
+    raw: Number | None = None
+    finished: Number | None = None
+
+
 class Master(Value):
     """The delivered file."""
 
@@ -358,6 +402,12 @@ class Report(Value):
         Every pair of the cast that has references.
     notices : tuple of str
         What the whole report must be read with.
+    effects : tuple of Effect
+        What finishing did, in a few figures.
+    changes : tuple of Change
+        Every metric before and after; empty when nothing was finished.
+    reading : Reading or None
+        ``None`` when nothing was finished.
     content_sha256 : str
         Digest of the report without what another run of the same work changes (``created``,
         ``throughput_shots_per_h``, ``environment``).
@@ -376,6 +426,8 @@ class Report(Value):
     cuts_finished: tuple[ReportCut, ...] | None = None
     quarantined: tuple[Quarantined, ...] = ()
     effects: tuple[Effect, ...] = ()
+    changes: tuple[Change, ...] = ()
+    reading: Reading | None = None
     limits: dict[str, Number] = {}
     face_backend: Text = ""
     cast: tuple[Look, ...] = ()

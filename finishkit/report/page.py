@@ -13,7 +13,9 @@ from finishkit.report.cast_table import cast_rows
 from finishkit.report.model import Effect, Identity, Regenerate, Report, ReportCut, ReportShot
 from finishkit.report.pictures import SEEN_JUMP, Pictures, Thumb, as_thumb, neighbour
 from finishkit.report.plots import scene_runs, strip_plots
+from finishkit.report.solved import SolvedStage, acted_gates, gate_counts, solved_stages
 from finishkit.report.wording import (
+    FAMILY_WORDS,
     badge,
     cut_causes,
     figures,
@@ -21,6 +23,7 @@ from finishkit.report.wording import (
     lede,
     meta_line,
     plural,
+    score_change,
     short_labels,
     title,
 )
@@ -95,15 +98,27 @@ class CutRow:
     """One line of the table of cuts."""
 
     label: str
+    from_shot: ReportShot
+    to_shot: ReportShot
+    to_label: str
     before: float | None
     after: float | None
     causes: str
+    causes_before: str
     across: bool
 
     @property
     def jump(self) -> float:
         """The jump as it stands."""
         return (self.before if self.after is None else self.after) or 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Treated:
+    """What was solved for one shot."""
+
+    shot: ReportShot
+    stages: tuple[SolvedStage, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +159,8 @@ def render_page(report: Report, pictures: Pictures) -> str:
     """
     labels = short_labels([s.shot for s in report.shots])
     rows = _cut_rows(report, labels)
+    ranked = sorted(rows.values(), key=lambda row: -row.jump)
+    score = score_change(report)
     return (
         _environment()
         .get_template("report.html.j2")
@@ -152,21 +169,31 @@ def render_page(report: Report, pictures: Pictures) -> str:
             title=title(report),
             meta=meta_line(report),
             lede=lede(report),
-            figures=figures(report),
+            score=score,
+            # The first figure is the score, which then stands by itself.
+            figures=figures(report)[1:] if score else figures(report),
             takes=[_take(report, pictures, order, labels) for order in report.regenerate],
             cards=_cards(report, pictures, labels),
             found=[s for s in report.shots if s.reasons or s.fixed or s.unknown or _held(s)],
             bars=[_bar(effect) for effect in report.effects],
             plots=strip_plots(report),
-            cut_rows=[row for row in rows.values() if row.jump >= SEEN_JUMP],
-            quiet_cuts=[row for row in rows.values() if row.jump < SEEN_JUMP],
+            cuts=list(rows.values()),
+            worst_cuts=[row for row in ranked if row.jump >= SEEN_JUMP],
             cut_pairs=_cut_pairs(pictures, labels, rows),
             cast=cast_rows(report),
             metrics=METRICS,
             flagged={
                 s.shot: {_SHOWN_AS.get(r.metric, r.metric) for r in s.reasons} for s in report.shots
             },
-            treated=[s for s in report.shots if s.solved or s.gates],
+            treated=[
+                Treated(shot=s, stages=solved_stages(s.solved))
+                for s in report.shots
+                if s.solved or s.gates
+            ],
+            acted=acted_gates(report),
+            gate_counts=gate_counts(report),
+            changes=[(c, _METRIC[c.metric]) for c in report.changes if c.metric in _METRIC],
+            family_words=FAMILY_WORDS,
             labels=labels,
             badge=badge,
         )
@@ -178,6 +205,7 @@ def _held(shot: ReportShot) -> bool:
 
 
 _SHOWN_AS = {"eff_r": "eff_px"}
+_METRIC = {metric.name: metric for metric in METRICS}
 
 
 @functools.cache
@@ -307,21 +335,24 @@ def _evidence(who: Identity) -> str:
 
 
 def _cut_rows(report: Report, labels: Mapping[str, str]) -> dict[tuple[str, str], CutRow]:
-    """Return the cuts, largest jump that is left first."""
-    scenes = {s.shot: s.scene for s in report.shots}
+    """Return the cuts in cut order."""
+    shots = {s.shot: s for s in report.shots}
     raw = {(c.from_shot, c.to_shot): c for c in report.cuts}
     now = {(c.from_shot, c.to_shot): c for c in report.cuts_finished or ()}
-    merged = {pair: now.get(pair) or raw[pair] for pair in dict.fromkeys([*raw, *now])}
-    ranked = sorted(merged.items(), key=lambda item: -item[1].jump)
+    pairs = sorted({*raw, *now}, key=lambda pair: (shots[pair[1]].order, shots[pair[0]].order))
     return {
         (a, b): CutRow(
             label=f"{labels[a]} | {labels[b]}",
+            from_shot=shots[a],
+            to_shot=shots[b],
+            to_label=labels[b],
             before=raw[a, b].jump if (a, b) in raw else None,
             after=now[a, b].jump if (a, b) in now else None,
-            causes=cut_causes(cut),
-            across=scenes[a] != scenes[b],
+            causes=cut_causes(now.get((a, b)) or raw[a, b]),
+            causes_before=cut_causes(raw[a, b]) if (a, b) in raw else "",
+            across=shots[a].scene != shots[b].scene,
         )
-        for (a, b), cut in ranked
+        for a, b in pairs
     }
 
 

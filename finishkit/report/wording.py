@@ -36,6 +36,34 @@ class Figure:
     tone: str = ""
 
 
+FAMILY_WORDS = {
+    "face": "faces",
+    "motion": "motion and flicker",
+    "detail": "sharpness and grain",
+    "colour": "colour",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreChange:
+    """The episode's score before and after finishing.
+
+    Attributes
+    ----------
+    before, after : str
+    before_share, after_share : float or None
+        Of the scale.
+    note, tone : str
+    """
+
+    before: str
+    after: str
+    before_share: float | None
+    after_share: float
+    note: str
+    tone: str = ""
+
+
 def short_labels(shots: Sequence[str]) -> dict[str, str]:
     """Return what is left of shot names without what they all begin with.
 
@@ -149,6 +177,24 @@ def figures(report: Report) -> tuple[Figure, ...]:
         pace = Figure(label="throughput", value=f"{report.throughput_shots_per_h:.0f} shots/h")
         shown.insert(3, pace)
     return tuple(shown)
+
+
+def score_change(report: Report) -> ScoreChange | None:
+    """Return the score raw and finished; None where there is no finished one to show."""
+    raw, finished = report.score.raw, report.score.finished
+    if finished is None:
+        return None
+    known = f"{1 - report.score.unknown_fraction:.0%} could be judged"
+    better = raw is None or finished >= raw
+    return ScoreChange(
+        before="–" if raw is None else f"{raw:.0f}",
+        after=f"{finished:.0f}",
+        before_share=None if raw is None else raw / 100,
+        after_share=finished / 100,
+        note=f"{known}. The same measures on the raw and on the finished shots"
+        + ("." if better else "; it fell: the sections below say where."),
+        tone="" if better else "bad",
+    )
 
 
 def _score(report: Report) -> Figure:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from finishkit.frames import Frames, Probe
 from finishkit.shots import ShotId
+from finishkit.verdict.offsets import ColourOffset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -27,6 +28,9 @@ class ShotInput:
         A few frames, spread over the shot, small (160 px wide), R'G'B' full range.
     flagged : bool
         True when the verdict says this shot's colour must not serve as a target.
+    off : ColourOffset, optional
+        What the grade should undo, see :func:`finishkit.verdict.offsets.colour_offsets`. Without
+        it the shot is not matched.
     """
 
     id: ShotId
@@ -35,6 +39,7 @@ class ShotInput:
     measured: Mapping[str, float | None]
     samples: NDArray[np.uint8]
     flagged: bool = False
+    off: ColourOffset | None = None
 
 
 Notes = MutableMapping[str, float]

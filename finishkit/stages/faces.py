@@ -1,141 +1,47 @@
 """Give faces definition, the same from frame to frame, and never more than identity allows."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from finishkit.frames import Frames
-from finishkit.measure.identity import Face, FaceBackend, load_backend
-from finishkit.models import CARDS, ModelCard, find
-from finishkit.models.shared import upscaler
+from finishkit.measure.identity import DlibBackend, Face, FaceBackend, load_backend
 from finishkit.settings import FacesSettings
 from finishkit.shots import ShotId
-from finishkit.stages import Notes, ShotInput, face_crop, face_reference
-from finishkit.stages.face_tracks import Track, at, intervals, match
+from finishkit.stages import Notes, ShotInput, face_crop, face_tracks
+from finishkit.stages.face_crop import Matrix, Points, Protect
+from finishkit.stages.face_engines import ENGINES, Engine, EngineName, net_of, restorer
+from finishkit.stages.face_steady import calmed, steadied
+from finishkit.stages.face_tracks import Track, intervals, judgeable, match
 from finishkit.stages.streaming import Picture, rechunked, singles
 
-Pixels = NDArray[np.float32]
-Restore = Callable[[Pixels], Pixels]
+__all__ = ["ENGINES", "Faces", "FacesStage", "net_of"]
 
-NET = "realesr-animevideov3"
-"""The net behind the detail engine; it was trained on compressed video."""
+Pixels = NDArray[np.float32]
 
 FACE_MIN_PX = 40
-"""Faces smaller than this are left alone: there is too little to build on, and dlib's embedding
-(150 px) cannot guard what it cannot see."""
+"""Faces smaller than this are not even followed: there is too little to build on."""
 
-SHARES = (1.0, 0.75, 0.5, 0.25, 0.0)
-"""Strengths tried, as shares of the one asked for."""
+HALVINGS = 5
+"""Of the interval in which a strength is sought: to a thirty-second of the one asked for."""
 
-KEEP = 0.6
-"""Share of the frame before in the residual where the face has not changed."""
-
-CHANGED = 0.03
-"""Brightness difference, averaged over a few pixels, at which a place counts as changed."""
+KEPT = 0.9
+"""Share of the identity limit that is used up on the frames looked at, so that those in between,
+which are not, stay within it too."""
 
 
-def net_of(engine: Literal["detail", "reference"]) -> ModelCard:
-    """Return the card of the net an engine uses, for the licence's sake.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Treated:
+    """One frame of one track: where it is, what it was, what is to be added."""
 
-    Parameters
-    ----------
-    engine : {'detail', 'reference'}
-        As in the template.
-    """
-    return face_reference.CARD if engine == "reference" else CARDS[NET]
-
-
-def restorer(engine: Literal["detail", "reference"]) -> Restore:
-    """Return what computes a crop's residual.
-
-    Parameters
-    ----------
-    engine : {'detail', 'reference'}
-        As in the template.
-
-    Returns
-    -------
-    restore : callable
-        (side, side, 3) float32 to (side, side, 1 or 3): what is to be added.
-
-    Raises
-    ------
-    FinishError
-        When weights or packages are missing.
-    """
-    if engine == "reference":
-        return face_reference.restorer()
-    net = upscaler(NET, 0)
-    return lambda crop: face_crop.definition(crop, net)
-
-
-def paste(frame: Pixels, residual: Pixels, points: NDArray[np.float64], share: float) -> Pixels:
-    """Add a residual to the face it was computed from, within the oval of the face.
-
-    Parameters
-    ----------
-    frame : ndarray, shape (h, w, 3), dtype float32, in [0, 1]
-        Not written to.
-    residual : ndarray, shape (side, side, 1 or 3), dtype float32
-        Of the aligned crop.
-    points : ndarray, shape (5, 2)
-        Landmarks, as they were for the crop.
-    share : float
-        In [0, 1].
-
-    Returns
-    -------
-    pasted : ndarray, shape (h, w, 3), dtype float32, in [0, 1]
-        A new array; outside the oval equal to ``frame`` to the bit.
-    """
-    side_px = residual.shape[0]
-    back = cv2.invertAffineTransform(face_crop.similarity(points, side_px))
-    corners = np.array([(0, 0, 1), (side_px, 0, 1), (0, side_px, 1), (side_px, side_px, 1)])
-    reach = corners @ back.T
-    h, w = frame.shape[:2]
-    left, top = np.clip(np.floor(reach.min(0)), 0, (w, h)).astype(int)
-    right, bottom = np.clip(np.ceil(reach.max(0)) + 1, 0, (w, h)).astype(int)
-    out = frame.copy()
-    if right <= left or bottom <= top:
-        return out
-    back[:, 2] -= (left, top)
-    added = cv2.warpAffine(
-        residual * (np.float32(share) * face_crop.oval(side_px)[..., None]),
-        back,
-        (int(right - left), int(bottom - top)),
-        flags=cv2.INTER_CUBIC,
-    )
-    part = out[top:bottom, left:right]
-    np.clip(part + added.reshape(*part.shape[:2], -1), 0, 1, out=part)
-    return out
-
-
-def steadied(track: Track, crop: Pixels, residual: Pixels) -> Pixels:
-    """Blend a residual with that of the frame before, where the aligned face has not changed.
-
-    Parameters
-    ----------
-    track : Track
-        Remembers crop and result for the next frame.
-    crop, residual : ndarray
-        Of this frame.
-
-    Returns
-    -------
-    residual : ndarray
-    """
-    if track.last is not None:
-        old_crop, old = track.last
-        change = cv2.blur(np.abs((crop - old_crop) @ face_crop.LUMA), (5, 5)) / CHANGED
-        keep = (KEEP * np.exp(-change * change)).astype(np.float32)[..., None]
-        residual = (keep * old + (1 - keep) * residual).astype(np.float32, copy=False)
-    track.last = (crop, residual)
-    return residual
+    points: Points
+    matrix: Matrix
+    crop: Pixels
+    residual: Pixels
 
 
 def _as_uint8(picture: Pixels) -> NDArray[np.uint8]:
@@ -147,84 +53,190 @@ class _Pass:
     """What is known while one shot is treated."""
 
     strength: float
-    max_shift: float
-    restore: Restore
+    limit: float
+    engine: Engine
     backend: FaceBackend
     tracks: list[Track] = field(default_factory=list)
-    frame_at: list[int] = field(default_factory=list)
+    ahead: dict[int, _Treated] = field(default_factory=dict)
+    keys: int = 0
+    count: int = 0
     shift: float = 0.0
-    used: float = 1.0
+    used: float | None = None
     gated: int = 0
+    flicker: float | None = None
 
-    def look(self, picture: Pixels, frame: int) -> None:
-        """Find the faces of a key frame, continue their tracks, solve their strengths."""
-        key = len(self.frame_at)
-        self.frame_at.append(frame)
-        seen = _as_uint8(picture)
-        faces = [face for face in self.backend.detect(seen) if face.side_px >= FACE_MIN_PX]
+    def look(self, picture: Pixels) -> None:
+        """Find the faces of a key frame, and continue their tracks."""
+        key, self.keys = self.keys, self.keys + 1
+        faces = [f for f in self.backend.detect(_as_uint8(picture)) if f.side_px >= FACE_MIN_PX]
         # A track may be missed at one key: the detector blinks more often than faces leave.
-        alive = [t for t in self.tracks if key - 1 in t.points or key - 2 in t.points]
+        alive = [t for t in self.tracks if key - 1 in t.found or key - 2 in t.found]
         pairs = match(alive, faces)
         known = {id(face) for _, face in pairs}
         for face in faces:
             if id(face) not in known:
-                track = Track(side_px=face_crop.native_side_px(face.landmarks), box=face.box)
+                side_px = face_crop.native_side_px(face.eyes)
+                track = Track(side_px=side_px, box=face.box, kind=face.points)
                 self.tracks.append(track)
+                self.count += 1
                 pairs.append((track, face))
         for track, face in pairs:
-            self._continue(track, face, key, picture, seen)
+            track.box, track.found[key] = face.box, face
+            track.judged[key] = judgeable(face)
+            if key and key - 1 not in track.found and key - 2 in track.found:
+                track.found[key - 1] = face_tracks.halfway(track.found[key - 2], face)
+                track.judged[key - 1] = min(track.judged[key - 2], track.judged[key])
+            if key == 0:
+                track.points[0] = face.landmarks
 
-    def _continue(
-        self, track: Track, face: Face, key: int, picture: Pixels, seen: NDArray[np.uint8]
-    ) -> None:
-        before = max(track.points, default=None)
-        limit = self.strength if before is None else track.share[before]
-        track.box, track.points[key] = face.box, face.landmarks
-        track.share[key] = self._allowed(track, face, limit, picture, seen)
-        self.gated += track.share[key] < limit
-        self.used = min(self.used, track.share[key])
-        if before is not None and before < key - 1:
-            span = self.frame_at[key] - self.frame_at[before]
-            t = (self.frame_at[key - 1] - self.frame_at[before]) / span
-            track.points[key - 1] = (1 - t) * track.points[before] + t * face.landmarks
-            track.share[key - 1] = track.share[key]
+    def treat(self, run: Sequence[Picture], after: Pixels | None, key: int) -> Iterator[Picture]:
+        """Yield the frames from one key to before the next.
 
-    def _allowed(
-        self, track: Track, face: Face, limit: float, picture: Pixels, seen: NDArray[np.uint8]
-    ) -> float:
-        """Return the highest strength, at most ``limit``, that keeps the face who it is."""
-        if limit == 0:
-            return 0.0
-        matrix = face_crop.similarity(face.landmarks, track.side_px)
-        residual = self.restore(face_crop.cut_out(picture, matrix, track.side_px))
-        original = self.backend.embed(seen, face)
-        for share in SHARES:
-            strength = self.strength * share
-            if strength > limit:
-                continue
-            if strength == 0:
-                break
-            changed = _as_uint8(paste(picture, residual, face.landmarks, strength))
-            shift = self.backend.distance(original, self.backend.embed(changed, face))
-            if shift <= self.max_shift:
-                self.shift = max(self.shift, shift)
-                return strength
-        return 0.0
-
-    def treat(self, run: list[Picture], key: int) -> Iterator[Picture]:
-        """Yield the frames from one key to before the next."""
+        Parameters
+        ----------
+        run : sequence of (ndarray, float)
+            The frames.
+        after : ndarray or None
+            The next key's frame; None at the end of the shot.
+        key : int
+            Of the first frame.
+        """
+        pictures = [picture for picture, _ in run] + ([] if after is None else [after])
+        present = [t for t in self.tracks if key in t.points or key + 1 in t.found]
+        for track in self.tracks:
+            if track not in present:
+                self._leave(track)
+        treated: list[tuple[Track, list[_Treated], list[float]]] = []
+        if present:
+            lumas = [cv2.cvtColor(_as_uint8(p), cv2.COLOR_RGB2GRAY) for p in pictures]
+            for track in present:
+                points = face_tracks.path(track, key, lumas)  # type: ignore[arg-type]
+                frames = None if points is None else self._restored(track, pictures, points, key)
+                if frames is None:
+                    self._leave(track)
+                else:
+                    treated.append((track, frames, self._shares(track, pictures, frames, key)))
         for i, (picture, pts_s) in enumerate(run):
             out = picture
-            for track in self.tracks:
-                place = at(track, key, self.frame_at[key] + i, self.frame_at)
-                if place is None or place[1] == 0:
-                    track.last = None
-                    continue
-                points, share = place
-                matrix = face_crop.similarity(points, track.side_px)
-                crop = face_crop.cut_out(picture, matrix, track.side_px)
-                out = paste(out, steadied(track, crop, self.restore(crop)), points, share)
+            for _, frames, shares in treated:
+                if shares[i] > 0:
+                    out = face_crop.paste(out, frames[i].residual, frames[i].matrix, shares[i])
+            for track, frames, _ in treated:
+                now = frames[i]
+                track.meter.see(now.crop, face_crop.cut_out(out, now.matrix, track.side_px))
             yield out, pts_s
+        self._forget(key)
+
+    def _leave(self, track: Track) -> None:
+        track.memory = None
+        track.meter.gap()
+        self.ahead.pop(id(track), None)
+
+    def _restored(
+        self, track: Track, pictures: Sequence[Pixels], points: Sequence[Points], key: int
+    ) -> list[_Treated] | None:
+        """Compute the residuals of a track from one key to the next; None if none will be used."""
+        both = (track.judged.get(key, 0.0), track.judged.get(key + 1, 0.0))
+        if max(both) == 0 or track.share == 0:
+            return None
+        done: list[_Treated] = []
+        first = self.ahead.pop(id(track), None)
+        for picture, five in zip(pictures, points, strict=True):
+            if first is not None and not done:
+                done.append(first)
+                continue
+            matrix = face_crop.similarity(five, track.side_px, track.kind)
+            crop = face_crop.cut_out(picture, matrix, track.side_px)
+            calm, same, along = calmed(crop, track.memory)
+            if track.need is None:
+                track.need = self.engine.need(calm)
+            raw = self.engine.restore(calm, track.need)
+            residual, track.memory = steadied(crop, calm, raw, track.memory, same, along)
+            done.append(_Treated(points=five, matrix=matrix, crop=crop, residual=residual))
+        if key + 1 in track.found and len(pictures) > 1:
+            self.ahead[id(track)] = done[-1]
+        return done
+
+    def _shares(
+        self, track: Track, pictures: Sequence[Pixels], frames: Sequence[_Treated], key: int
+    ) -> list[float]:
+        """Solve the strength at this key, halfway and at the next; straight lines in between.
+
+        A face that is found at one of the two keys only comes from or goes to nothing over the
+        interval: no treatment switches on or off within a shot.
+        """
+        here, there = track.judged.get(key, 0.0), track.judged.get(key + 1, 0.0)
+        last, middle = len(frames) - 1, (len(frames) - 1) // 2
+        at, values = [0], [0.0]
+        if key in track.found:
+            if track.share is None:
+                self._solve(track, pictures[0], frames[0], key, here)
+            values[0] = (track.share or 0.0) * here
+        if 0 < middle < last and key in track.found and key + 1 in track.found:
+            judged = (here + there) / 2
+            self._solve(track, pictures[middle], frames[middle], key, judged)
+            at.append(middle)
+            values.append((track.share or 0.0) * judged)
+        if last:
+            at.append(last)
+            if key + 1 in track.found:
+                self._solve(track, pictures[last], frames[last], key + 1, there)
+                values.append((track.share or 0.0) * there)
+            else:
+                values.append(0.0)
+        return [float(v) for v in np.interp(np.arange(len(frames)), at, values)]
+
+    def _solve(
+        self, track: Track, picture: Pixels, frame: _Treated, key: int, judged: float
+    ) -> None:
+        """Lower a track's strength to the highest that keeps the face who it is in this frame."""
+        limit = self.strength if track.share is None else track.share
+        if limit == 0 or judged == 0:
+            return
+        found = track.found[key]
+        face = Face(box=found.box, landmarks=frame.points, score=found.score, points=track.kind)
+        original = self.backend.embed(_as_uint8(picture), face)
+
+        def shift(share: float) -> float:
+            changed = face_crop.paste(picture, frame.residual, frame.matrix, share * judged)
+            return self.backend.distance(original, self.backend.embed(_as_uint8(changed), face))
+
+        low, moved = limit, shift(limit)
+        if moved > KEPT * self.limit:
+            self.gated += 1
+            low, high, moved = 0.0, limit, 0.0
+            for _ in range(HALVINGS):
+                middle = (low + high) / 2
+                tried = shift(middle)
+                low, high, moved = (
+                    (middle, high, tried) if tried <= KEPT * self.limit else (low, middle, moved)
+                )
+        track.share = low
+        self.shift = max(self.shift, moved)
+        self.used = low if self.used is None else min(self.used, low)
+
+    def _forget(self, key: int) -> None:
+        gone = [t for t in self.tracks if max(t.found, default=0) <= key]
+        for track in gone:
+            self._read(track)
+        self.tracks = [t for t in self.tracks if t not in gone]
+        for track in self.tracks:
+            track.forget(key)
+
+    def _read(self, track: Track) -> None:
+        if track.meter.frames:
+            self.flicker = max(self.flicker or 0.0, track.meter.ratio)
+
+    def finish(self, notes: Notes) -> None:
+        """Write what was solved and measured."""
+        for track in self.tracks:
+            self._read(track)
+        notes["faces.count"] = self.count
+        notes["faces.strength"] = self.used or 0.0
+        notes["faces.gated"] = self.gated
+        notes["faces.identity_shift"] = self.shift
+        notes["faces.identity_limit"] = self.limit
+        notes["faces.flicker_ratio"] = 1.0 if self.flicker is None else self.flicker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,60 +246,68 @@ class Faces:
     Faces are looked for every ``detect_every_frames`` and followed in between, with two intervals
     of look-ahead held in memory. Only what lies inside the oval of a face changes. The strength
     of each face is the highest, up to ``strength``, at which the distance between its embedding
-    before and after stays within ``max_identity_shift`` on every frame in which it was looked
-    for; along a track it can only go down, over an interval, never at once.
+    before and after stays within ``max_identity_shift``, on every frame in which it was looked for
+    and halfway between; along a track it can only go down, and never at once. A face too small or
+    too far turned for an embedding to judge is left alone.
 
     Attributes
     ----------
     strength : float
         In [0, 1]; 0 passes the frames through.
-    engine : {'detail', 'reference'}
-        The upscaling net as a source of fine structure, or GFPGAN.
+    engine : {'detail', 'gfpgan', 'restoreformer', 'codeformer', 'reference'}
+        See :data:`finishkit.stages.face_engines.ENGINES`.
+    protect : {'off', 'on', 'strong'}
+        How far eyes and mouth are kept from an engine that invents.
     max_identity_shift : float
-        In the backend's distance.
+        In dlib's distance; for another backend in proportion to its own limit between persons.
     detect_every_frames : int
+    backend : str
+        As settled by :func:`finishkit.measure.identity.choose_backend`.
     """
 
     strength: float
-    engine: Literal["detail", "reference"]
+    engine: EngineName
     max_identity_shift: float
     detect_every_frames: int
+    protect: Protect = "on"
+    backend: str = "dlib"
 
     def __call__(self, frames: Iterator[Frames], notes: Notes) -> Iterator[Frames]:
         """Yield the frames with treated faces.
 
-        Notes ``faces.count`` (tracks), ``faces.identity_shift`` (largest, at the strengths used),
-        ``faces.strength`` (lowest used; 0 without faces) and ``faces.gated`` (how often identity
-        lowered it).
+        Notes ``faces.count`` (tracks), ``faces.strength`` (lowest solved; 0 without faces that
+        could be judged), ``faces.gated`` (how often identity lowered it), ``faces.identity_shift``
+        (largest, at the strengths used) and ``faces.identity_limit``, both in the backend's
+        distance, and ``faces.flicker_ratio`` (largest of any face, out over in; see
+        :class:`finishkit.stages.face_steady.FlickerMeter`).
         """
         if self.strength == 0:
             yield from frames
             return
+        backend = load_backend(self.backend)
+        scale = backend.limits.regenerate / DlibBackend.limits.regenerate
         work = _Pass(
             strength=self.strength,
-            max_shift=self.max_identity_shift,
-            restore=restorer(self.engine),
-            backend=load_backend(),
+            limit=self.max_identity_shift * scale,
+            engine=restorer(self.engine, self.protect),
+            backend=backend,
         )
         sizes: deque[int] = deque()
         yield from rechunked(self._treated(singles(frames, sizes), work), sizes)
-        notes["faces.count"] = len(work.tracks)
-        notes["faces.identity_shift"] = work.shift
-        notes["faces.strength"] = work.used if work.tracks else 0.0
-        notes["faces.gated"] = work.gated
+        work.finish(notes)
 
     def _treated(self, pictures: Iterator[Picture], work: _Pass) -> Iterator[Picture]:
-        waiting: list[list[Picture]] = []
-        frame, key = 0, 0
+        waiting: deque[list[Picture]] = deque()
+        key = 0
         for run in intervals(pictures, self.detect_every_frames):
-            work.look(run[0][0], frame)
-            frame += len(run)
+            work.look(run[0][0])
             waiting.append(run)
             if len(waiting) == 3:  # this run's key and the two after it are known
-                yield from work.treat(waiting.pop(0), key)
+                yield from work.treat(waiting.popleft(), waiting[0][0][0], key)
                 key += 1
-        for run in waiting:
-            yield from work.treat(run, key)
+        while waiting:
+            run = waiting.popleft()
+            yield from work.treat(run, waiting[0][0][0] if waiting else None, key)
             key += 1
 
 
@@ -295,10 +315,10 @@ class FacesStage:
     """Treat the faces of every shot with one strength and one bound on identity."""
 
     name = "faces"
-    version = 1
+    version = 2
 
     def fit(
-        self, shots: Sequence[ShotInput], settings: FacesSettings
+        self, shots: Sequence[ShotInput], settings: FacesSettings, backend: str = "dlib"
     ) -> Mapping[ShotId, Faces | None]:
         """Return a filter a shot; ``None`` for all at strength 0.
 
@@ -308,6 +328,8 @@ class FacesStage:
             The set.
         settings : FacesSettings
             One for all.
+        backend : str
+            What judges identity, as settled by the run.
 
         Returns
         -------
@@ -316,10 +338,10 @@ class FacesStage:
         Raises
         ------
         FinishError
-            Code ``weights_missing`` when the reference engine's weights are not there.
+            Code ``weights_missing`` when the weights of the engine are not there, and
+            ``models_missing`` when the package it needs is not installed.
         """
         if settings.strength == 0:
             return dict.fromkeys((shot.id for shot in shots), None)
-        if settings.engine == "reference":
-            find(face_reference.CARD)
-        return {shot.id: Faces(**dict(settings)) for shot in shots}
+        ENGINES[settings.engine].require()
+        return {shot.id: Faces(**dict(settings), backend=backend) for shot in shots}

@@ -35,6 +35,8 @@ class NoteLimit(Value):
     name : str
         Of the check, for the report.
     limit : float
+    limit_note : str
+        A note that takes the limit's place, where the stage knows it in a better unit.
     text : str
         Sentence for the report, with ``{value}`` where the figure goes.
     """
@@ -42,6 +44,7 @@ class NoteLimit(Value):
     note: str
     name: str
     limit: float
+    limit_note: str = ""
     text: str
 
 
@@ -258,8 +261,8 @@ class Gate:
         """
         limits = limits or GateLimits()
         before, after = self.readings
-        noted = [_noted(each, (notes or {})[each.note]) for each in limits.noted
-                 if each.note in (notes or {})]  # fmt: skip
+        said = notes or {}
+        noted = [_noted(bound, said) for bound in limits.noted if bound.note in said]
         if limits.retimes and len(before.pts_s) and len(after.pts_s):
             before = before.shown_at(after.pts_s)
             results = [_finite(before, after), _black(before, after)]
@@ -280,8 +283,9 @@ def _result(name: str, before: float, after: float, limit: float, text: str) -> 
     )
 
 
-def _noted(bound: NoteLimit, value: float) -> GateResult:
-    return _result(bound.name, 0.0, value, bound.limit, bound.text.format(value=f"{value:.2f}"))
+def _noted(bound: NoteLimit, notes: Mapping[str, float]) -> GateResult:
+    value, limit = notes[bound.note], notes.get(bound.limit_note, bound.limit)
+    return _result(bound.name, 0.0, value, limit, bound.text.format(value=f"{value:.2f}"))
 
 
 def _count(before: GateReading, after: GateReading) -> GateResult:

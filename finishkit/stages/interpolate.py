@@ -1,12 +1,11 @@
-"""Repair the cadence: repeated frames become the motion missing between their neighbours."""
+"""The cadence: repeats become motion, and every shot comes to the master's rate."""
 
-import itertools
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Final, NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,6 +20,9 @@ from finishkit.measure.motion import SHORT_PX as REPEAT_SHORT_PX
 from finishkit.settings import InterpolateSettings
 from finishkit.shots import ShotId
 from finishkit.stages import Notes, ShotInput
+from finishkit.stages.motion_flow import FlowInterpolator, Gap, Interpolator, Shown, luma_of
+from finishkit.stages.retime import TRUE_SHARE, Timing, retimed_count
+from finishkit.stages.rife import RifeInterpolator
 from finishkit.stages.streaming import Picture, rechunked, singles
 
 MIN_DUP_RATIO: Final = 0.02
@@ -32,14 +34,8 @@ MAX_RUN: Final = 10
 HELD: Final = MAX_RUN + 4
 """Frames looked ahead: a whole run, its right neighbour and the two pairs that prove its end."""
 
-FLOW_SHORT_PX: Final = 540
-FLOW_SIGMA_PX: Final = 3.0
-AGREE_PX: Final = 1.0
-"""Forward and backward flow agree where their round trip misses by less than this ..."""
-AGREE_SHARE: Final = 0.05
-"""... plus this share of the motion."""
-CUT_RESIDUAL: Final = 0.08
-"""Mean absolute code between two frames after motion is taken out, beyond which there is a cut."""
+SAME_S: Final = 1e-6
+"""Times nearer than this are the same."""
 
 
 def _repeats(pairs: list[float], index: int) -> bool:
@@ -78,35 +74,105 @@ def _run(pairs: list[float], index: int, limit: int, still: float) -> int:
     return run
 
 
+@dataclass(eq=False)
+class _Moment:
+    """A true frame, and the pictures after it that repeat it."""
+
+    shown: Shown
+    repeats: list[Picture] = field(default_factory=list)
+
+
+class _Original(NamedTuple):
+    """A frame of the source as it is shown: its picture, its time, and which end of the gap it is."""
+
+    picture: NDArray[np.float32]
+    time_s: float
+    share: float
+
+
+class _Tick(NamedTuple):
+    """A frame to give: the moment of the source it shows, and its own time."""
+
+    moment_s: float
+    time_s: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CadenceRepair:
-    """Replace repeated frames by motion between the true frames around them.
+class Cadence:
+    """Show each moment at its time: repeats give way to motion, other rates are met.
 
     Attributes
     ----------
     strength : float
-        How far each repeat is moved to where it should be in time: 1 spreads a run evenly, 0
-        leaves it. Never a blend of the repeat with the new frame, which would show double.
+        How far a picture is moved from the frame that is shown at its time now to where it should
+        be: 1 is even motion, 0 leaves repeats, and meets another rate with the nearest frames.
+        Never a blend of old and new, which would show double.
     confidence_min : float
-        Share of the picture in which forward and backward flow must agree.
+        Share of the worst part of the picture in which motion must be found, see
+        :attr:`finishkit.stages.motion_flow.Gap.confidence`; below it the nearest frame is shown.
+    repeats : bool
+        Whether to look for repeated frames.
+    timing : Timing or None
+        The master's rate; None keeps count and times.
+    engine : Interpolator
+        What makes the pictures.
     """
 
     strength: float
     confidence_min: float
+    repeats: bool = True
+    timing: Timing | None = None
+    engine: Interpolator = FlowInterpolator()
 
     def __call__(self, frames: Iterator[Frames], notes: Notes) -> Iterator[Frames]:
-        """Yield as many frames at the same times; note how many were repaired and kept."""
-        sizes: deque[int] = deque()
-        yield from rechunked(self._repaired(singles(frames, sizes), notes), sizes)
+        """Yield the frames; note how many repeats were repaired and kept.
 
-    def _repaired(self, pictures: Iterator[Picture], notes: Notes) -> Iterator[Picture]:
+        With a ``timing``, one a chunk; ``interpolate.made`` are those that are no frame of the
+        source, ``interpolate.nearest`` those where the nearest one had to do.
+        """
+        sizes: deque[int] = deque()
+        made = self._made(singles(frames, sizes), notes)
+        if self.timing is None:
+            yield from rechunked(made, sizes)
+            return
+        for picture, time_s in made:
+            yield Frames(data=picture[None], pts_s=np.array([time_s]))
+
+    def _made(self, pictures: Iterator[Picture], notes: Notes) -> Iterator[Picture]:
+        count = dict.fromkeys(("repaired", "kept", "made", "nearest"), 0)
+        writer = _Writer(self, count)
+        left: _Moment | None = None
+        right: _Moment | None = None
+        before: Gap | None = None
+        gap: Gap | None = None
+        for moment in self._moments(pictures, count):
+            if left is None:
+                left = moment
+            elif right is None or gap is None:
+                right, gap = moment, Gap(left.shown, moment.shown)
+            else:
+                after = Gap(right.shown, moment.shown)
+                yield from writer.across(left, right, gap, before, after)
+                before, left, right, gap = gap, right, moment, after
+        if left is not None:
+            yield from writer.to_the_end(left, right, before)
+        if self.timing is None:
+            del count["made"], count["nearest"]
+        for name, value in count.items():
+            notes[f"interpolate.{name}"] = float(value)
+
+    def _moments(self, pictures: Iterator[Picture], count: dict[str, int]) -> Iterator[_Moment]:
+        """Yield the true frames, each with the repeats that follow it."""
+        if not self.repeats or self.strength == 0:
+            for picture, time_s in pictures:
+                yield _Moment(Shown(picture, time_s))
+            return
         pairs: list[float] = []
         held: deque[Picture] = deque()
         small: NDArray[np.uint8] | None = None
-        older: Picture | None = None
-        left: Picture | None = None
-        index = repaired = kept = 0
-        exhausted = waiting = False
+        moment: _Moment | None = None
+        index = 0
+        exhausted = False
         # Inside a still too long to repair: the difference up to which it goes on.
         still = 0.0
         while True:
@@ -115,202 +181,204 @@ class CadenceRepair:
                 if item is None:
                     exhausted = True
                     break
-                now = _luma(item[0], REPEAT_SHORT_PX)
+                now = luma_of(item[0], REPEAT_SHORT_PX)
                 if small is not None:
                     pairs.append(pair_difference(small, now))
                 small = now
                 held.append(item)
+            if not held:
+                break
             run = _run(pairs, index, len(held), still)
-            if left is None or not run:
-                if left is not None and waiting:
-                    yield left
-                if not held:
-                    break
-                older, left = left, held.popleft()
-                waiting, still = True, 0.0
+            if moment is None or not run:
+                if moment is not None:
+                    yield moment
+                moment, still = _Moment(Shown(*held.popleft())), 0.0
                 index += 1
                 continue
             if run > MAX_RUN and not still:
                 still = _level(pairs, index)
-            start, row = left, list(itertools.islice(held, run + 1))
-            if waiting and run == len(held):
-                # The shot ends on repeats: its last true picture moves to the very end, and the
-                # motion up to it is spread over the frames before.
-                start, row = older, [left, *held]
-            elif waiting:
-                yield left
-            moved = [] if still else self._between(start, row, run)
-            repaired += len(moved)
-            kept += run - len(moved)
-            for i in range(run + (row[0] is left)):
-                yield (moved[i] if i < len(moved) else row[i][0]), row[i][1]
-            for _ in range(run):
-                left = held.popleft()
-            left, waiting = (moved[-1] if moved else left[0], left[1]), False
+            for item in [held.popleft() for _ in range(run)]:
+                if still:
+                    # So long a still is meant to be one: each of its frames is a true one.
+                    count["kept"] += 1
+                    yield moment
+                    moment = _Moment(Shown(*item))
+                else:
+                    moment.repeats.append(item)
             index += run
-        notes["interpolate.repaired"] = float(repaired)
-        notes["interpolate.kept"] = float(kept)
+        if moment is not None:
+            yield moment
 
-    def _between(
-        self, start: Picture | None, row: Sequence[Picture], run: int
-    ) -> list[NDArray[np.float32]]:
-        """Return ``run`` pictures on the way from ``start`` to the last of a row.
 
-        None when there is no way: an end of the shot, a cut, motion that cannot be trusted.
+@dataclass(eq=False)
+class _Writer:
+    """Fills the ticks between true frames, gap by gap."""
+
+    cadence: Cadence
+    count: dict[str, int]
+    tick: int = 0
+    first_s: float | None = None
+
+    def across(
+        self, left: _Moment, right: _Moment, gap: Gap, before: Gap | None, after: Gap | None
+    ) -> Iterator[Picture]:
+        """Yield what is shown from ``left`` on, until ``right``."""
+        originals = _originals(left, 0.0)
+        ticks = self._ticks(originals, right.shown.time_s)
+        originals.append(_Original(right.shown.picture, right.shown.time_s, 1.0))
+        yield from self._filled(ticks, originals, gap, before, after, len(left.repeats))
+
+    def to_the_end(
+        self, left: _Moment, right: _Moment | None, before: Gap | None
+    ) -> Iterator[Picture]:
+        """Yield what is shown from ``left`` on, to the end of the shot.
+
+        Where that ends on repeats, or its last frame is followed by more ticks, the last true
+        picture moves to the very end, and the motion up to it is spread over the frames before.
         """
-        if start is None or len(row) != run + 1:
-            return []
-        end, end_s = row[-1]
-        motion = _motion(start[0], end)
-        if motion is None or motion.confidence < self.confidence_min:
-            return []
-        # By their times, so that uneven ones keep even motion.
-        shares = [(time - start[1]) / (end_s - start[1]) for _, time in row[:-1]]
-        return [_synthesised(start[0], end, motion, self.strength * s) for s in shares]
+        originals = _originals(left, 0.0)
+        repeats = len(left.repeats)
+        if right is not None:
+            originals += _originals(right, 1.0)
+            repeats += len(right.repeats)
+        ticks = self._ticks(originals, None)
+        last = left if right is None else right
+        end_s = max([last.shown.time_s, *(t.moment_s for t in ticks)])
+        gap = Gap(left.shown, Shown(last.shown.picture, end_s))
+        yield from self._filled(ticks, originals, gap, before, None, repeats)
+
+    def _ticks(self, originals: Sequence[_Original], until_s: float | None) -> list[_Tick]:
+        timing = self.cadence.timing
+        if timing is None:
+            return [_Tick(o.time_s, o.time_s) for o in originals]
+        if self.first_s is None:
+            self.first_s = originals[0].time_s
+        ticks: list[_Tick] = []
+        while self.tick < timing.frame_count:
+            moment_s = self.first_s + timing.source_s(self.tick)
+            if until_s is not None and moment_s > until_s - SAME_S:
+                break
+            ticks.append(_Tick(moment_s, float(self.tick / timing.rate_fps)))
+            self.tick += 1
+        return ticks
+
+    def _filled(
+        self,
+        ticks: Sequence[_Tick],
+        originals: Sequence[_Original],
+        gap: Gap,
+        before: Gap | None,
+        after: Gap | None,
+        repeats: int,
+    ) -> Iterator[Picture]:
+        cadence, timing = self.cadence, self.cadence.timing
+        own_end_s = next((o.time_s for o in originals if o.share == 1), None)
+        true_s = SAME_S if timing is None else float(TRUE_SHARE / timing.source_fps)
+        may = cadence.strength > 0 and own_end_s is not None and gap.span_s > 0
+        if timing is not None and timing.mode == "nearest":
+            may = may and repeats > 0
+        trusted: bool | None = None
+        if repeats:
+            trusted = may and self._trusts(gap)
+            self.count["repaired" if trusted else "kept"] += repeats
+        for tick in ticks:
+            moment_s = tick.moment_s
+            nearest = min(originals, key=lambda o: abs(o.time_s - moment_s))
+            if abs(moment_s - gap.start.time_s) <= true_s:
+                yield gap.start.picture, tick.time_s
+                continue
+            moved = own_end_s is not None and gap.end.time_s > own_end_s + SAME_S
+            if own_end_s is not None and not moved and abs(moment_s - own_end_s) <= true_s:
+                yield gap.end.picture, tick.time_s
+                continue
+            if trusted is None:
+                trusted = may and self._trusts(gap)
+            if not trusted:
+                self.count["nearest"] += abs(nearest.time_s - moment_s) > true_s
+                yield nearest.picture, tick.time_s
+                continue
+            share = (moment_s - gap.start.time_s) / gap.span_s
+            share = nearest.share + cadence.strength * (share - nearest.share)
+            if share >= 1:
+                yield gap.end.picture, tick.time_s
+                continue
+            self.count["made"] += 1
+            yield cadence.engine.between(gap, share, before, after), tick.time_s
+
+    def _trusts(self, gap: Gap) -> bool:
+        return not gap.cut and gap.confidence >= self.cadence.confidence_min
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Motion:
-    """Flow between two frames, in px of the flow's own size."""
-
-    forward: NDArray[np.float32]
-    backward: NDArray[np.float32]
-    confidence: float
-
-
-def _luma(picture: NDArray[np.float32], short_px: int) -> NDArray[np.uint8]:
-    height, width = picture.shape[:2]
-    scale = min(1.0, short_px / min(height, width))
-    size = max(16, round(width * scale)), max(16, round(height * scale))
-    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-    if size != (width, height):
-        grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
-    return np.round(np.clip(grey, 0, 1) * 255).astype(np.uint8)
-
-
-def _grid(height: int, width: int) -> NDArray[np.float32]:
-    return np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).astype(np.float32)
-
-
-def _sampled(picture: NDArray[np.float32], at: NDArray[np.floating]) -> NDArray[np.float32]:
-    found = cv2.remap(
-        picture,
-        np.asarray(at, np.float32),
-        None,  # type: ignore[arg-type]
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    return np.asarray(found, np.float32)
-
-
-def _disagreement(
-    flow: NDArray[np.float32], other: NDArray[np.float32], grid: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """Return the round trip's error relative to what is allowed: above 1 the flows disagree."""
-    back = _sampled(other, grid + flow)
-    error = np.linalg.norm(flow + back, axis=-1)
-    allowed = AGREE_PX + AGREE_SHARE * np.linalg.norm(flow, axis=-1)
-    return (error / allowed).astype(np.float32)
-
-
-def _motion(start: NDArray[np.float32], end: NDArray[np.float32]) -> _Motion | None:
-    """Find the motion between two frames; None across a cut."""
-    a, b = _luma(start, FLOW_SHORT_PX), _luma(end, FLOW_SHORT_PX)
-    engine = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    # Smoothed: the flow tears at the rims of fast things (0.1 dB better, and no fringes).
-    forward = _smooth(engine.calc(a, b, None))  # type: ignore[arg-type]
-    backward = _smooth(engine.calc(b, a, None))  # type: ignore[arg-type]
-    grid = _grid(*a.shape)
-    unit_a, unit_b = a.astype(np.float32) / 255, b.astype(np.float32) / 255
-    residual = np.abs(unit_a - _sampled(np.asarray(unit_b, np.float32), grid + forward))
-    if float(residual.mean()) > CUT_RESIDUAL:
-        return None
-    agree = (_disagreement(forward, backward, grid) < 1).mean()
-    agree += (_disagreement(backward, forward, grid) < 1).mean()
-    return _Motion(forward=forward, backward=backward, confidence=float(agree) / 2)
-
-
-def _smooth(flow: cv2.typing.MatLike) -> NDArray[np.float32]:
-    return np.asarray(cv2.GaussianBlur(flow, (0, 0), FLOW_SIGMA_PX), np.float32)
-
-
-def _source(
-    flow: NDArray[np.float32], share: float, grid: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """Return where each pixel, ``share`` of the way along the flow, set out from.
-
-    Solves ``u + share * flow(u) = x`` for ``u`` by fixed-point steps; three are enough for motion
-    smoother than one px a px.
-    """
-    at = grid - np.float32(share) * flow
-    for _ in range(3):
-        at = grid - np.float32(share) * _sampled(flow, at)
-    return np.asarray(at, np.float32)
-
-
-def _synthesised(
-    start: NDArray[np.float32], end: NDArray[np.float32], motion: _Motion, share: float
-) -> NDArray[np.float32]:
-    """Return the picture ``share`` (0 to 1) of the way from ``start`` to ``end``."""
-    rows, columns = motion.forward.shape[:2]
-    grid = _grid(rows, columns)
-    from_start = _source(motion.forward, share, grid)
-    from_end = _source(motion.backward, 1 - share, grid)
-    # Where the round trip fails a thing is hidden in one of the two frames: take the other one.
-    seen_start = _sampled(_disagreement(motion.forward, motion.backward, grid), from_start)
-    seen_end = _sampled(_disagreement(motion.backward, motion.forward, grid), from_end)
-    weight_start = (1 - share) * np.exp(-(np.minimum(seen_start, 6) ** 2)) + 1e-6 * (1 - share)
-    weight_end = share * np.exp(-(np.minimum(seen_end, 6) ** 2)) + 1e-6 * share
-    mix = (weight_end / (weight_start + weight_end)).astype(np.float32)
-    height, width = start.shape[:2]
-    scale = np.array([width / columns, height / rows], np.float32)
-    full = _grid(height, width)
-
-    def at_full(small: NDArray[np.float32]) -> NDArray[np.float32]:
-        return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]
-
-    first = _sampled(start, full + at_full(from_start - grid) * scale)
-    second = _sampled(end, full + at_full(from_end - grid) * scale)
-    blend = at_full(mix)
-    return np.clip(cv2.blendLinear(first, second, 1 - blend, blend), 0, 1).astype(np.float32)
+def _originals(moment: _Moment, share: float) -> list[_Original]:
+    shown = _Original(moment.shown.picture, moment.shown.time_s, share)
+    return [shown, *(_Original(picture, time_s, share) for picture, time_s in moment.repeats)]
 
 
 class InterpolateStage:
-    """Repair the cadence of the shots that repeat frames."""
+    """Repair the cadence of the shots that repeat frames, and bring all to one rate."""
 
     name = "interpolate"
-    version = 1
+    version = 2
 
     def fit(
         self,
         shots: Sequence[ShotInput],
         settings: InterpolateSettings,
         *,
+        rate_fps: Fraction | None = None,
         min_dup_ratio: float = MIN_DUP_RATIO,
-    ) -> Mapping[ShotId, CadenceRepair | None]:
-        """Give a filter to the shots with repeated frames.
+    ) -> Mapping[ShotId, Cadence | None]:
+        """Give a filter to the shots with repeated frames or another rate than the master's.
 
         Parameters
         ----------
         shots : sequence of ShotInput
-            ``measured`` needs ``dup_ratio``; it is None for a static shot, which is left alone.
+            ``probe`` as the frames will come: at the shot's own, constant rate, counted.
+            ``measured`` needs ``dup_ratio``; it is None for a static shot, which is not searched.
         settings : InterpolateSettings
-            ``strength`` and ``confidence_min`` are handed to the filter.
+            With ``strength`` 0 another rate is met with the nearest frames.
+        rate_fps : Fraction, optional
+            The master's. Without it each shot keeps its own.
         min_dup_ratio : float
             Share of repeated frames from which a shot is repaired.
 
         Returns
         -------
-        filters : dict of ShotId to (CadenceRepair or None)
+        filters : dict of ShotId to (Cadence or None)
+            A filter with a ``timing`` gives another count at another rate, see
+            :class:`finishkit.stages.retime.Timing`.
+
+        Raises
+        ------
+        FinishError
+            ``weights_missing``, ``weights_changed`` or ``models_missing`` when the template asks
+            for RIFE and it is not there.
         """
-        filters: dict[ShotId, CadenceRepair | None] = {}
+        filters: dict[ShotId, Cadence | None] = {}
+        engine: Interpolator = FlowInterpolator()
         for shot in shots:
-            needed = (
+            own = shot.probe.rate_fps
+            timing = None
+            if rate_fps is not None and own != rate_fps:
+                timing = Timing(
+                    source_fps=own,
+                    rate_fps=rate_fps,
+                    frame_count=retimed_count(shot.probe, rate_fps),
+                    mode=settings.retime,
+                )
+            repeats = (
                 settings.strength > 0 and (shot.measured.get("dup_ratio") or 0) >= min_dup_ratio
             )
-            filters[shot.id] = (
-                CadenceRepair(strength=settings.strength, confidence_min=settings.confidence_min)
-                if needed
-                else None
+            if timing is None and not repeats:
+                filters[shot.id] = None
+                continue
+            if settings.engine == "rife" and settings.strength > 0:
+                engine = RifeInterpolator.of(settings.rife_sha256)
+            filters[shot.id] = Cadence(
+                strength=settings.strength,
+                confidence_min=settings.confidence_min,
+                repeats=repeats,
+                timing=timing,
+                engine=engine,
             )
         return filters

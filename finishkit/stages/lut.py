@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finishkit.errors import FinishError
+from finishkit.frames.carrier import Pixels
 
 Lut = NDArray[np.float32]
 """float32 (size, size, size, 3), indexed [blue, green, red], R'G'B' in [0, 1] in and out."""
@@ -26,8 +28,12 @@ MAX_SIZE: Final = 65
 MAX_BYTES: Final = 32 * 2**20
 MAX_VALUE: Final = 64.0
 
-_STRIP_ROWS: Final = 64
+_STRIP_ROWS: Final = 24
 """Rows a step: the intermediates of a strip stay in the processor's cache."""
+_MAX_ROWS: Final = 32766
+"""Of a picture that OpenCV can look up in."""
+_MAX_SLICES: Final = 1024
+"""More would push green to the end of what a float32 row number resolves."""
 
 
 def build_lut(
@@ -62,42 +68,130 @@ def build_lut(
     return table.reshape(size, size, size, 3)
 
 
-def apply_lut(pictures: NDArray[np.float32], lut: Lut) -> NDArray[np.float32]:
-    """Send every pixel through a table.
-
-    Trilinear, as two bilinear lookups in the slices below and above the pixel's blue. Measured at
-    1080x1920 with 2 threads: 28 ms, where tetrahedral in torch (``embedding_bag``) takes 75,
-    ``grid_sample`` 108 and tetrahedral in NumPy 152; the largest difference between trilinear and
-    tetrahedral on a grade was 0.003 of an 8-bit code.
+def look_up(rgb: NDArray[np.float32], lut: Lut) -> NDArray[np.float32]:
+    """Send colours through a table, exactly: for building tables from tables.
 
     Parameters
     ----------
-    pictures : ndarray, shape (n, h, w, 3), dtype float32
+    rgb : ndarray, shape (..., 3), dtype float32
         R'G'B'; values outside [0, 1] are clipped.
     lut : ndarray, shape (size, size, size, 3), dtype float32
         Any size from 2.
 
     Returns
     -------
-    pictures : ndarray, shape (n, h, w, 3), dtype float32
+    rgb : ndarray, shape (..., 3), dtype float32
+
+    Notes
+    -----
+    Tetrahedral: along the largest part of the way first (Kasson, Nin, Plouffe and Hafner 1995).
     """
     size = lut.shape[0]
-    # Slice b lies in rows [b * size, (b + 1) * size): across is red, down is green.
-    below = np.ascontiguousarray(lut).reshape(size * size, size, 3)
-    above = np.concatenate([lut[1:], lut[-1:]]).reshape(size * size, size, 3)
-    out = np.empty_like(pictures)
+    at = np.clip(rgb.reshape(-1, 3), 0, 1) * np.float32(size - 1)
+    node = np.minimum(np.floor(at), size - 2).astype(np.intp)
+    part = at - node
+    flat, stride = lut.reshape(-1, 3), np.array([1, size, size * size])
+    order = np.argsort(-part, axis=1, kind="stable")
+    part = np.take_along_axis(part, order, axis=1)
+    corner = node @ stride
+    out = flat[corner] * (1 - part[:, :1])
+    for i in range(3):
+        corner = corner + stride[order[:, i]]
+        weight = part[:, i] - (part[:, i + 1] if i < 2 else 0)
+        out = out + flat[corner] * weight[:, None]
+    return out.reshape(rgb.shape).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Slices:
+    """A table cut so finely along blue that a picture needs only the nearest slice.
+
+    Attributes
+    ----------
+    rows : ndarray, shape (slices * size, size, 3), dtype float32
+        Slice after slice: across is red, down is green.
+    size : int
+        Nodes an axis of red and green.
+    per_cell : int
+        Slices between two nodes of blue.
+    """
+
+    rows: NDArray[np.float32]
+    size: int
+    per_cell: int
+
+
+def slice_lut(lut: Lut) -> Slices:
+    """Prepare a table for :func:`apply_lut`, once for many frames.
+
+    Parameters
+    ----------
+    lut : ndarray, shape (size, size, size, 3), dtype float32
+        Any size from 2.
+
+    Returns
+    -------
+    slices : Slices
+        12 MiB from 33 nodes, in 9 ms.
+    """
+    size = lut.shape[0]
+    per_cell = min(_MAX_ROWS // size - 1, _MAX_SLICES) // (size - 1)
+    at = np.arange((size - 1) * per_cell + 1) / per_cell
+    node = np.minimum(at.astype(np.intp), size - 2)
+    part = (at - node).astype(np.float32)[:, None, None, None]
+    cut = lut[node] * (1 - part) + lut[node + 1] * part
+    return Slices(np.ascontiguousarray(cut.reshape(-1, size, 3)), size, per_cell)
+
+
+def apply_lut(pictures: Pixels, lut: Lut | Slices) -> NDArray[np.float32]:
+    """Send every pixel through a table.
+
+    Bilinear in red and green, in the nearest of about a thousand slices of blue: within 0.3 of an
+    8-bit code of trilinear at the grid's worst and 0.03 on average, and exact at the nodes. Of a
+    2160x3840 frame on one thread it takes 117 ms as float32 and 77 as uint8, where trilinear as two
+    lookups took 158; tetrahedral takes two and a half times as long in torch and five times in
+    NumPy, and differs from trilinear by 0.003 of a code on a grade.
+
+    Parameters
+    ----------
+    pictures : ndarray, shape (n, h, w, 3), dtype float32 in [0, 1] or uint8 in [0, 255]
+        R'G'B'; values out of range are clipped.
+    lut : ndarray, shape (size, size, size, 3), dtype float32, or Slices
+        Any size from 2.
+
+    Returns
+    -------
+    pictures : ndarray, shape (n, h, w, 3), dtype float32
+    """
+    slices = lut if isinstance(lut, Slices) else slice_lut(lut)
+    out = np.empty(pictures.shape, np.float32)
     for picture, target in zip(pictures, out, strict=True):
         for top in range(0, picture.shape[0], _STRIP_ROWS):
-            rows = slice(top, top + _STRIP_ROWS)
-            unit = np.clip(picture[rows], 0, 1) * np.float32(size - 1)
-            red, green, blue = cv2.split(unit)
-            floor = np.floor(blue)
-            down = cv2.scaleAdd(floor, float(size), green)
-            part = cv2.subtract(blue, floor)
-            low = cv2.remap(below, red, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-            high = cv2.remap(above, red, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-            target[rows] = cv2.blendLinear(low, high, 1 - part, part)
+            strip = slice(top, top + _STRIP_ROWS)
+            across, down = _where(picture[strip], slices)
+            target[strip] = cv2.remap(
+                slices.rows, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            )
     return out
+
+
+def _where(strip: Pixels, slices: Slices) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return where in the slices each pixel lies: column and row."""
+    last, per_cell = slices.size - 1, slices.per_cell
+    red, green, blue = cv2.split(strip)
+    if strip.dtype == np.uint8:
+        node = (np.arange(256) / 255 * last).astype(np.float32)
+        nearest = (np.rint(np.arange(256) / 255 * (last * per_cell)) * slices.size).astype(
+            np.float32
+        )
+        down = cv2.add(cv2.LUT(green, node), cv2.LUT(blue, nearest))
+        return cv2.LUT(red, node), down  # type: ignore[return-value]
+    # In place, plane by plane: no further memory is touched than the strip's own.
+    for plane, scale in ((red, last), (green, last), (blue, last * per_cell)):
+        np.clip(plane, 0, 1, out=plane)
+        np.multiply(plane, np.float32(scale), out=plane)
+    np.rint(blue, out=blue)
+    return red, cv2.scaleAdd(blue, float(slices.size), green, dst=blue)  # type: ignore[return-value]
 
 
 def write_cube(path: Path, lut: Lut, title: str = "finishkit") -> None:
@@ -201,7 +295,7 @@ def _at_domain(
     nodes: NDArray[np.float32], start: NDArray[np.float32], span: NDArray[np.float32], lut: Lut
 ) -> NDArray[np.float32]:
     inside = np.asarray((nodes - start) / span, np.float32)
-    return apply_lut(inside[None, None], lut)[0, 0]
+    return look_up(inside, lut)
 
 
 def _size(path: Path, number: int, words: list[str]) -> int:

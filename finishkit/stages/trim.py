@@ -15,6 +15,14 @@ the code, without the kink of the piecewise curves, and a 33-node table holds it
 PIVOT: Final = 0.45
 """Code that contrast leaves where it is: about L* 48."""
 
+BURNT: Final = 252.5 / 255
+"""Code from which a pixel counts as burnt out, as in :mod:`finishkit.measure.colour`."""
+BURNT_PCT: Final = (1.0, 6.0)
+"""Burnt-out share from which, and at which wholly, white stays white under a trim that darkens:
+highlights alone may go, a window may not."""
+LIFTED_FROM: Final = 0.6
+"""Where the way up to white begins, as a share of the code that white would have become."""
+
 _LUMA: Final = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 
@@ -44,10 +52,19 @@ class Trim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Knees:
-    """Codes at which the soft toe ends and the soft shoulder begins."""
+    """How a trim is kept in range.
+
+    Attributes
+    ----------
+    toe, shoulder : float
+        Codes at which the soft toe ends and the soft shoulder begins.
+    white : float
+        How far white stays white although the trim darkens: 0 not at all, 1 wholly.
+    """
 
     toe: float = 0.04
     shoulder: float = 0.85
+    white: float = 0.0
 
 
 def apply_trim(
@@ -70,6 +87,9 @@ def apply_trim(
     rgb : ndarray, shape (..., 3), dtype float32
         In [0, 1]. Only what would leave the range is bent, smoothly and in order.
     """
+    if trim == Trim():
+        # To the bit: knees alone would bend the ends of the range.
+        return np.clip(rgb, 0, 1).astype(np.float32)
     gain, offset = _linear_part(trim)
     moved = np.asarray(rgb * gain + offset, np.float32)
     bent = _bend(moved, offset, gain + offset, knees or soft_knees(rgb, trim))
@@ -99,15 +119,20 @@ def soft_knees(rgb: NDArray[np.float32], trim: Trim) -> Knees:
     Returns
     -------
     knees : Knees
-        Near the ends of the range when nothing leaves it, further in the more does.
+        Near the ends of the range when nothing leaves it, further in the more does. Where a part
+        of the picture is burnt out, white stays half way to white: what was there is lost, and lay
+        anywhere between what the gain makes of white and white.
     """
     gain, offset = _linear_part(trim)
-    flat = rgb.reshape(-1, 3) * gain + offset
+    flat = rgb.reshape(-1, 3)
+    burnt_pct = float(np.mean(flat.max(axis=1) >= BURNT) * 100)
+    flat = flat * gain + offset
     low = float(np.percentile(flat.min(axis=1), 0.1))
     high = float(np.percentile(flat.max(axis=1), 99.9))
     return Knees(
         toe=float(np.interp(low, [-0.06, 0.02], [0.10, 0.01])),
         shoulder=float(np.interp(high, [0.97, 1.10], [0.97, 0.75])),
+        white=float(np.interp(burnt_pct, BURNT_PCT, [0, 0.5])),
     )
 
 
@@ -117,11 +142,16 @@ def _bend(
     """Map [low, 1] to [0, 1] below the toe and [0, high] to [0, 1] above the shoulder.
 
     A hyperbola that leaves the straight part with its slope and reaches the end of the range at
-    ``high`` (one bound a channel): monotone, nothing is cut off.
+    ``high`` (one bound a channel): monotone, nothing is cut off. Where ``high`` is below 1 and
+    white is to stay, a cubic leaves the straight part as smoothly and lifts ``high`` to 1.
     """
     out = moved
     if low < 0:
         out = knees.toe - _shoulder(knees.toe - out, knees.toe, np.float32(knees.toe - low))
+    if knees.white > 0:
+        start = LIFTED_FROM * high
+        over = np.maximum(out - start, 0) / (high - start)
+        out = out + np.maximum(1 - high, 0) * np.float32(knees.white) * over**3
     room = 1 - knees.shoulder
     bent = knees.shoulder + _shoulder(out - knees.shoulder, room, high - np.float32(knees.shoulder))
     return np.clip(np.where(high > 1, bent, out), 0, 1).astype(np.float32)

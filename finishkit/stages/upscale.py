@@ -55,13 +55,21 @@ def resize(picture: Picture, size_px: tuple[int, int]) -> Picture:
     resized : ndarray, shape (height, width, 3), dtype float32
         In [0, 1]: the kernel's overshoot is clipped.
     """
+    resized = _resized(picture, size_px, None)
+    return np.clip(resized, 0, 1, out=resized)
+
+
+def _resized(picture: Picture, size_px: tuple[int, int], room: Picture | None) -> Picture:
+    """Resize without clipping; into ``room`` of an earlier call, whose memory is known already."""
     height, width = picture.shape[:2]
+    if room is None or room.shape != (size_px[1], size_px[0], 3):
+        room = np.empty((size_px[1], size_px[0], 3), np.float32)
     if (width, height) == size_px:
-        return np.array(picture)
+        room[:] = picture
+        return room
     shrinks = size_px[0] <= width and size_px[1] <= height
     way = cv2.INTER_AREA if shrinks else cv2.INTER_LANCZOS4
-    resized = cv2.resize(picture, size_px, interpolation=way)
-    return np.clip(resized, 0, 1, out=resized).astype(np.float32, copy=False)
+    return np.asarray(cv2.resize(picture, size_px, dst=room, interpolation=way), np.float32)
 
 
 def recoloured(picture: Picture, answer: Picture, given: Picture) -> Picture:
@@ -134,17 +142,17 @@ def framing(source_px: tuple[int, int], out_px: tuple[int, int], fit: Fit) -> Fr
     return Framing(window_px=(x, y, w - x, h - y), inner_px=inner, scale=scale)
 
 
-def _place(inner: Picture, out_px: tuple[int, int]) -> Picture:
+def _place(inner: Picture, into: Picture) -> None:
     """Centre a picture in a master: cut what sticks out, leave black what is not covered."""
-    (out_w, out_h), (h, w) = out_px, inner.shape[:2]
-    if (w, h) == out_px:
-        return inner
+    (out_h, out_w), (h, w) = into.shape[:2], inner.shape[:2]
     left, top = (w - out_w) // 2, (h - out_h) // 2
     cut = inner[max(top, 0) : max(top, 0) + out_h, max(left, 0) : max(left, 0) + out_w]
-    out = np.zeros((out_h, out_w, 3), np.float32)
     y, x = max(-top, 0), max(-left, 0)
-    out[y : y + cut.shape[0], x : x + cut.shape[1]] = cut
-    return out
+    if cut.shape != into.shape:
+        into[:] = 0
+    # The kernels overshoot. Clipped on the way, since a pass over a 4K picture costs as much as
+    # resizing it does.
+    np.clip(cut, 0, 1, out=into[y : y + cut.shape[0], x : x + cut.shape[1]])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +190,7 @@ class Upscale:
         Notes ``upscale.scale`` (enlargement), ``upscale.strength`` (share of the net that was
         used) and ``upscale.input_scale``.
         """
+        room: Picture | None = None
         for chunk in frames:
             pictures = chunk.as_float()
             out = np.empty((len(chunk), self.out_px[1], self.out_px[0], 3), np.float32)
@@ -192,22 +201,27 @@ class Upscale:
             notes["upscale.strength"] = share
             notes["upscale.input_scale"] = self.input_scale if share else 1.0
             left, top, right, bottom = plan.window_px
-            for i, picture in enumerate(pictures):
-                window = np.ascontiguousarray(picture[top:bottom, left:right])
-                out[i] = _place(self._enlarge(window, plan.inner_px, share), self.out_px)
+            for picture, into in zip(pictures, out, strict=True):
+                window = picture[top:bottom, left:right]
+                if share < 1:
+                    room = _resized(window, plan.inner_px, room)
+                enlarged = self._netted(window, plan.inner_px, room, share) if share else room
+                assert enlarged is not None
+                _place(enlarged, into)
             yield chunk.with_data(out)
 
-    def _enlarge(self, window: Picture, inner_px: tuple[int, int], share: float) -> Picture:
-        if share == 0:
-            return resize(window, inner_px)
+    def _netted(
+        self, window: Picture, inner_px: tuple[int, int], plain: Picture | None, share: float
+    ) -> Picture:
+        """Return the net's enlargement, or its blend with the plain one."""
         h, w = window.shape[:2]
         size = (max(1, round(w * self.input_scale)), max(1, round(h * self.input_scale)))
         given = resize(window, size)
         answer = upscaler(self.model, self.tile_px)(given[None])[0]
         net = recoloured(resize(answer, inner_px), answer, given)
-        if share == 1:
+        if plain is None or share == 1:
             return net
-        plain = resize(window, inner_px)
+        np.clip(plain, 0, 1, out=plain)
         return (plain + np.float32(share) * (net - plain)).astype(np.float32, copy=False)
 
 
@@ -215,7 +229,7 @@ class UpscaleStage:
     """Enlarge the set to the master's size with one net and one strength."""
 
     name = "upscale"
-    version = 2
+    version = 3
 
     def fit(
         self,

@@ -91,8 +91,14 @@ def _colour_jumps(a: ShotMeasurement, b: ShotMeasurement, standing: Standing) ->
     return by
 
 
-def _tail_heavy(values: Sequence[float]) -> float:
-    """Mean with a share for the worst tenth: one bad cut in forty is still seen."""
+def tail_heavy(values: Sequence[float]) -> float:
+    """Return the mean with a share for the worst tenth: one bad cut in forty is still seen.
+
+    Parameters
+    ----------
+    values : sequence of float
+        At least one.
+    """
     worst = sorted(values)[-max(1, len(values) // 10) :]
     return 0.7 * float(np.mean(values)) + 0.3 * float(np.mean(worst))
 
@@ -115,8 +121,8 @@ def episode_score(
         _deficit(shot, raw, target, _scene_medians(raw, baseline), baseline)
         for shot, raw in zip(shots, raws, strict=True)
     ]
-    consistency = 1 - _tail_heavy([c.jump for c in cuts]) if cuts else 1.0
-    soundness = 1 - _tail_heavy(deficits) if deficits else 1.0
+    consistency = 1 - tail_heavy([c.jump for c in cuts]) if cuts else 1.0
+    soundness = 1 - tail_heavy(deficits) if deficits else 1.0
     unknown = _unknown_fraction(shots)
     value = 100 * math.sqrt(max(consistency, 0) * max(soundness, 0))
     return Score(

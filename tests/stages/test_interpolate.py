@@ -7,10 +7,10 @@ import pytest
 from finishkit.frames import Frames
 from finishkit.measure.motion import duplicate_flags
 from finishkit.settings import InterpolateSettings
-from finishkit.stages.interpolate import CadenceRepair, InterpolateStage
+from finishkit.stages.interpolate import Cadence, InterpolateStage
 
 HEIGHT, WIDTH = 192, 128
-REPAIR = CadenceRepair(strength=1.0, confidence_min=0.7)
+REPAIR = Cadence(strength=1.0, confidence_min=0.7)
 
 
 def texture(seed, height, width):
@@ -167,7 +167,7 @@ def test_clean_motion_passes_untouched():
 def test_strength_moves_a_repeat_part_of_the_way():
     true = moving(12, walk=0.0)
     held = repeat(true, [6])
-    half, _ = run(CadenceRepair(strength=0.5, confidence_min=0.7), held)
+    half, _ = run(Cadence(strength=0.5, confidence_min=0.7), held)
     shift = np.float32([[1, 0, -5.5 * 1.5], [0, 1, 0]])
     want = cv2.warpAffine(BACK, shift, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR)
     inner = np.s_[10:60, 20:60]
@@ -193,7 +193,7 @@ def test_only_shots_with_repeats_get_a_filter(shot_input):
     assert filters == {
         "clean": None,
         "one": None,
-        "stutter": CadenceRepair(strength=0.8, confidence_min=0.6),
+        "stutter": Cadence(strength=0.8, confidence_min=0.6),
         "static": None,
     }
     assert InterpolateStage().fit(shots, InterpolateSettings(strength=0.0))["stutter"] is None

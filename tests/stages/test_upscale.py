@@ -183,7 +183,7 @@ def shot(name: str, eff_r: float | None) -> ShotInput:
 
 def test_fit_gives_every_shot_the_same_but_for_what_was_measured() -> None:
     stage = UpscaleStage()
-    assert (stage.name, stage.version) == ("upscale", 2)
+    assert (stage.name, stage.version) == ("upscale", 3)
     settings = UpscaleSettings(strength=0.5, tile_px=64)
     shots = [shot("sharp", 0.9), shot("fake", 0.5), shot("unknown", None)]
     filters = stage.fit(shots, settings, out_size_px=(90, 160), fit_mode="pad")

@@ -18,6 +18,7 @@ def tuner(preview: Preview, tmp_path) -> Tuner:
         Draft.from_genre("romance"),
         preview=preview,
         path=tmp_path / "new" / "look.toml",
+        refine=False,
     )
 
 
@@ -161,6 +162,58 @@ def test_duplicate_goes_on_under_a_free_name(tuner: Tuner, tmp_path):
 
 def test_unknown_keyword_is_refused_with_a_hint(preview: Preview):
     with pytest.raises(TypeError, match=r"no keyword 'pth'. Did you mean 'path'"):
-        Tuner(preview.episode, preview.measurements, preview=preview, pth="x")
+        Tuner(preview.episode, preview.measurements, preview=preview, refine=False, pth="x")
     with pytest.raises(FinishError, match="no shot 's9'"):
-        Tuner(preview.episode, preview.measurements, preview=preview).selected = "s9"
+        Tuner(preview.episode, preview.measurements, preview=preview, refine=False).selected = "s9"
+
+
+@pytest.fixture
+def following(preview: Preview) -> Tuner:
+    """A tuner whose pictures are followed by better ones, without a net."""
+    draft = Draft.from_genre("romance")
+    draft.set("faces.strength", 0.0)
+    draft.set("upscale.model", "lanczos")
+    draft.set("master.width_px", 180)
+    draft.set("master.height_px", 320)
+    return Tuner(preview.episode, preview.measurements, draft, preview=preview)
+
+
+def test_a_better_picture_follows_the_quick_one(following: Tuner, monkeypatch):
+    assert following.follow.wait(60)
+    assert "With faces, sharpness and net." in following.follow.state.value
+    shown = []
+    monkeypatch.setattr(
+        following.compare, "show", lambda before, after: shown.append(after.shape[:2])
+    )
+    following.set("grade.saturation", 1.3)
+    assert following.follow.wait(60)
+    # The source's size at once, the master's when the thread has it.
+    assert shown == [(160, 90), (320, 180)]
+
+
+def test_what_only_the_thread_can_show_leaves_the_quick_picture(following: Tuner, monkeypatch):
+    assert following.follow.wait(60)
+    monkeypatch.setattr(following.preview, "frame", lambda *_: pytest.fail("rendered"))
+    following.set("master.width_px", 144)
+    assert following.follow.wait(60)
+    assert "With faces" in following.follow.state.value
+
+
+def test_what_cannot_be_made_in_the_thread_is_said(following: Tuner, monkeypatch):
+    assert following.follow.wait(60)
+
+    def broken(*_args):
+        raise FinishError("No <weights> here. Pull them.", "weights_missing")
+
+    monkeypatch.setattr(following.preview, "_refined", broken)
+    following.render()
+    assert following.follow.wait(60)
+    assert "No &lt;weights&gt; here. Pull them." in following.follow.state.value
+
+
+def test_following_can_be_turned_off(following: Tuner):
+    assert following.follow.wait(60)
+    _front_end(following.follow.box, False)
+    assert following.follow.state.value == ""
+    following.set("grade.saturation", 1.3)
+    assert following.follow.wait(0)

@@ -60,6 +60,8 @@ GROUPS = (
             Setting(path="grade.contrast", label="Contrast", step=0.02),
             Setting(path="grade.saturation", label="Saturation", step=0.02),
             Setting(path="grade.blacks_ire", label="Blacks", step=0.5, unit="IRE"),
+            Setting(path="grade.skin_protect", label="Keep skin", step=0.05, at_once=False),
+            Setting(path="grade.even_out", label="Even out drift", step=0.05),
             Setting(
                 path="grade.max_wb_oct",
                 label="White balance ≤",
@@ -78,12 +80,25 @@ GROUPS = (
         ),
     ),
     Group(
+        title="Sharpness and grain",
+        settings=(
+            Setting(path="sharpen.strength", label="Bring to scene", step=0.05),
+            Setting(path="sharpen.target_oct", label="Crisper, softer", step=0.05, unit="oct"),
+            Setting(path="sharpen.band_oct", label="Leave within ±", step=0.01, unit="oct"),
+            Setting(path="sharpen.skin_share", label="On skin", step=0.05),
+            Setting(path="grain.sigma_codes", label="Grain", step=0.1, unit="codes"),
+            Setting(path="grain.strength", label="Match grain", step=0.05),
+            Setting(path="grain.denoise", label="Clean up to", step=0.05),
+        ),
+    ),
+    Group(
         title="Faces",
         settings=(
             Setting(path="faces.strength", label="Detail", step=0.05),
             Setting(path="faces.max_identity_shift", label="Identity shift ≤", step=0.01),
             Setting(path="faces.detect_every_frames", label="Look every", step=1, unit="frames"),
             Setting(path="faces.engine", label="Engine"),
+            Setting(path="faces.protect", label="Keep eyes and mouth"),
         ),
     ),
     Group(
@@ -92,11 +107,15 @@ GROUPS = (
             Setting(path="deflicker.strength", label="Even out", step=0.05),
             Setting(path="deflicker.window_frames", label="Over", step=2, unit="frames"),
             Setting(path="deflicker.threshold_lstar", label="Only above", step=0.05, unit="L*"),
+            Setting(path="deflicker.flash_lstar", label="A flash from", step=1, unit="L*"),
         ),
     ),
     Group(
         title="Motion",
         settings=(
+            Setting(path="stabilise.strength", label="Steady", step=0.05),
+            Setting(path="stabilise.max_crop_pct", label="Crop ≤", step=0.5, unit="%"),
+            Setting(path="stabilise.threshold_pct", label="Only above", step=0.1, unit="%"),
             Setting(path="interpolate.strength", label="Replace repeats", step=0.05),
             Setting(path="interpolate.confidence_min", label="Only when sure", step=0.05),
         ),
@@ -106,6 +125,13 @@ GROUPS = (
         settings=(
             Setting(path="upscale.model", label="Model"),
             Setting(path="upscale.strength", label="Share of the net", step=0.05),
+        ),
+    ),
+    Group(
+        title="Gates",
+        settings=(
+            Setting(path="gates.flicker_ratio", label="Flicker may rise", step=0.01, unit="×"),
+            Setting(path="gates.colour_de", label="Colour may move", step=0.1, unit="ΔE"),
         ),
     ),
     Group(

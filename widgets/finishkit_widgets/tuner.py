@@ -9,13 +9,14 @@ import traitlets
 
 from finishkit.errors import FinishError
 from finishkit.measure import Measurements
-from finishkit.preview import LIVE_SECTIONS, Preview
+from finishkit.preview import LIVE_SECTIONS, REFINED_SECTIONS, Preview
 from finishkit.shots import Episode
 from finishkit.template import Draft, Template, genres
 from finishkit.verdict import Verdict, judge
 from finishkit_widgets.badges import BADGES, badge_css
 from finishkit_widgets.behaviour import WellBehaved, spoken
 from finishkit_widgets.compare import Compare
+from finishkit_widgets.follow import Follow
 from finishkit_widgets.lock_panel import HASH_CHARACTERS, LockPanel
 from finishkit_widgets.setting_row import GROUPS, SettingRow
 from finishkit_widgets.surroundings import Surroundings
@@ -39,6 +40,9 @@ class Tuner(WellBehaved, ipywidgets.VBox):
         Shared with other widgets, so that clips are decoded once.
     path : str or Path, optional
         Proposed name of the template file.
+    refine : bool, optional
+        Follow every quick picture with one that has faces, solved sharpness and the net, as soon
+        as a thread has made it. A tick box turns it on and off.
 
     Attributes
     ----------
@@ -66,6 +70,7 @@ class Tuner(WellBehaved, ipywidgets.VBox):
         verdict: Verdict | None = None,
         preview: Preview | None = None,
         path: str | Path = "template.toml",
+        refine: bool = True,
         **keywords: Any,
     ) -> None:
         self.episode = episode
@@ -79,6 +84,7 @@ class Tuner(WellBehaved, ipywidgets.VBox):
         self._quiet = False
         self.compare = Compare()
         self.notice = ipywidgets.HTML()
+        self.follow = Follow(self.preview, self.compare, refine, self._on_follow)
         self.status = ipywidgets.HTML()
         self.status.add_class("fk-status")
         self._build_choices(path)
@@ -124,8 +130,11 @@ class Tuner(WellBehaved, ipywidgets.VBox):
         self._refuse_when_locked()
         self.draft.set(path, value)
         self._show_draft()
-        if path.partition(".")[0] in LIVE_SECTIONS:
+        section = path.partition(".")[0]
+        if section in LIVE_SECTIONS:
             self.render()
+        elif section in REFINED_SECTIONS:
+            self._refine()
 
     def reset(self, path: str) -> None:
         """Put one setting back to the genre's value."""
@@ -200,7 +209,10 @@ class Tuner(WellBehaved, ipywidgets.VBox):
         return f"<div>{self.compare.still_html()}<p>{html.escape(self.summary())}</p></div>"
 
     def render(self) -> None:
-        """Show the present frame of the selected shot under the present draft."""
+        """Show the present frame of the selected shot under the present draft.
+
+        At once what is quick; the rest follows from a thread when ``refine`` is ticked.
+        """
         before, after = self.preview.frame(self.selected, self.draft, self._index.value)
         self.compare.show(before, after)
         with self.compare.hold_sync():
@@ -209,6 +221,10 @@ class Tuner(WellBehaved, ipywidgets.VBox):
         self._rendered = True
         self.notice.value = ""
         self._say_status()
+        self._refine()
+
+    def _refine(self) -> None:
+        self.follow.ask(self.selected, self.draft, self._index.value)
 
     # How it is put together
 
@@ -243,7 +259,7 @@ class Tuner(WellBehaved, ipywidgets.VBox):
             selected_index=0,
         )
         picture = ipywidgets.VBox(
-            [self.compare, self._shot, self._index],
+            [self.compare, self.follow, self._shot, self._index],
             layout=ipywidgets.Layout(flex="1 1 380px", min_width="300px"),
         )
         controls = ipywidgets.VBox(
@@ -311,6 +327,10 @@ class Tuner(WellBehaved, ipywidgets.VBox):
     def _on_genre(self, change: dict[str, Any]) -> None:
         if not self._quiet:
             self.choose_genre(change["new"])
+
+    @spoken
+    def _on_follow(self) -> None:
+        self.render()
 
     @spoken
     def _on_lock(self, path: str) -> None:
@@ -383,8 +403,8 @@ class Tuner(WellBehaved, ipywidgets.VBox):
             f' data-action="{judged.action}">{badge.shape}{badge.letter}'
             f" {html.escape(self.selected)}</span> {html.escape(why)} {moved}<br>"
             f"{html.escape(self._changes_sentence())}"
-            '<span class="fk-quiet"> The picture shows colour; faces, flicker, motion, upscaling'
-            " and the master's shape show in the finished episode.</span></div>"
+            '<span class="fk-quiet"> Flicker, motion and shake show in the finished episode.</span>'
+            "</div>"
         )
 
 

@@ -1,0 +1,317 @@
+"""Pictures between two pictures: optical flow both ways, curved paths, and how far to trust it."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+SHORT_PX: Final = 240
+"""Short side at which flow is found. On 12 clips, every second frame dropped: 38.2 dB here at 53 ms
+a frame, 38.0 dB at 360 px (98 ms), 38.1 dB at 480 px (138 ms). A larger picture tears at rims."""
+FLOW_SIGMA_PX: Final = 1.5
+"""Smoothing of the flow, at that size."""
+AGREE_PX: Final = 1.0
+"""Forward and backward flow agree where their round trip misses by less than this ..."""
+AGREE_SHARE: Final = 0.05
+"""... plus this share of the motion."""
+HIDDEN: Final = 0.3
+"""How fast a pixel loses its say as its round trip fails; softer is better by 0.05 dB than 1."""
+CUT_RESIDUAL: Final = 0.08
+"""Mean absolute difference left after motion is taken out, 0 to 1, beyond which there is a cut."""
+VISIBLE_CODES: Final = 16.0
+"""Flows that disagree over less than this many 8-bit codes cannot be seen to: plain walls, sky."""
+CELLS: Final = 8
+"""Cells along the short side in which confidence is judged: a torn hand is small, and ruins it."""
+WORST: Final = 95.0
+"""Percentile of the cells: confidence is that of the worst twentieth of the picture."""
+STILL_CODES: Final = 1.0
+"""Where two pictures differ by less, nothing moved: captions, bars and logos stay where they are."""
+STILL_PX: Final = 5
+
+Field = NDArray[np.float32]
+
+
+def luma_of(picture: NDArray[np.float32], short_px: int) -> NDArray[np.uint8]:
+    """Reduce a picture to luma with a given short side; never enlarges.
+
+    Parameters
+    ----------
+    picture : ndarray, shape (h, w, 3), dtype float32, in [0, 1]
+        R'G'B'.
+    short_px : int
+        Short side of the result.
+
+    Returns
+    -------
+    luma : ndarray, shape (h', w'), dtype uint8
+        At least 16 px a side, which the flow needs.
+    """
+    height, width = picture.shape[:2]
+    scale = min(1.0, short_px / min(height, width))
+    size = max(16, round(width * scale)), max(16, round(height * scale))
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    if size != (width, height):
+        grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    return np.round(np.clip(grey, 0, 1) * 255).astype(np.uint8)
+
+
+@dataclass(eq=False)
+class Shown:
+    """A true frame: a picture and when it is shown.
+
+    Attributes
+    ----------
+    picture : ndarray, shape (h, w, 3), dtype float32, in [0, 1]
+    time_s : float
+    """
+
+    picture: NDArray[np.float32]
+    time_s: float
+
+    @cached_property
+    def luma(self) -> NDArray[np.uint8]:
+        """What flow is found on."""
+        return luma_of(self.picture, SHORT_PX)
+
+    @cached_property
+    def blurred(self) -> Field:
+        """Luma in codes without its noise, to compare with."""
+        return np.asarray(cv2.blur(self.luma.astype(np.float32), (3, 3)), np.float32)
+
+
+@dataclass(eq=False)
+class Gap:
+    """Two true frames that follow each other, and the motion between them, found when asked for.
+
+    Attributes
+    ----------
+    start, end : Shown
+    """
+
+    start: Shown
+    end: Shown
+
+    @property
+    def span_s(self) -> float:
+        """Time between them."""
+        return self.end.time_s - self.start.time_s
+
+    @cached_property
+    def forward(self) -> Field:
+        """Displacement of each pixel of ``start``, (h, w, 2) in px of the flow's size."""
+        return _flow(self.start.luma, self.end.luma)
+
+    @cached_property
+    def backward(self) -> Field:
+        """Displacement of each pixel of ``end``."""
+        return _flow(self.end.luma, self.start.luma)
+
+    @cached_property
+    def forward_miss(self) -> Field:
+        """What is left between ``start`` and what the flow brings there from ``end``, codes."""
+        return _miss(self.start, self.end, self.forward)
+
+    @cached_property
+    def backward_miss(self) -> Field:
+        """The same, seen from ``end``."""
+        return _miss(self.end, self.start, self.backward)
+
+    @cached_property
+    def forward_doubt(self) -> Field:
+        """The round trip's error over what is allowed, on ``start``: above 1 the flows disagree."""
+        return _doubt(self.forward, self.backward)
+
+    @cached_property
+    def backward_doubt(self) -> Field:
+        """The same on ``end``."""
+        return _doubt(self.backward, self.forward)
+
+    @cached_property
+    def cut(self) -> bool:
+        """Whether the two show different things."""
+        return float(self.forward_miss.mean()) / 255 > CUT_RESIDUAL
+
+    @cached_property
+    def confidence(self) -> float:
+        """Share, in the worst cells of the picture, in which motion can be trusted, 0 to 1.
+
+        Trusted is where the flows agree, or where it cannot be seen that they do not.
+        """
+        worst = []
+        for doubt, miss in (
+            (self.forward_doubt, self.forward_miss),
+            (self.backward_doubt, self.backward_miss),
+        ):
+            bad = ((doubt >= 1) & (miss > VISIBLE_CODES)).astype(np.float32)
+            height, width = bad.shape
+            side = max(1.0, min(height, width) / CELLS)
+            size = max(1, round(width / side)), max(1, round(height / side))
+            worst.append(np.ravel(cv2.resize(bad, size, interpolation=cv2.INTER_AREA)))
+        return 1 - float(np.percentile(np.concatenate(worst), WORST))
+
+
+class Interpolator(Protocol):
+    """What makes a picture between two."""
+
+    def between(
+        self, gap: Gap, share: float, before: Gap | None, after: Gap | None
+    ) -> NDArray[np.float32]:
+        """Return the picture ``share`` of the way from ``gap.start`` to ``gap.end``.
+
+        Parameters
+        ----------
+        gap : Gap
+            Not across a cut.
+        share : float
+            0 to 1, of the time.
+        before, after : Gap or None
+            The gaps that end and begin where this one begins and ends: how things moved before and
+            after. None at the ends of the shot.
+
+        Returns
+        -------
+        picture : ndarray, shape (h, w, 3), dtype float32, in [0, 1]
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowInterpolator:
+    """Both pictures brought to where their pixels are by then, and mixed where both are seen.
+
+    Things move on curves: cubic paths through both places with the speeds of the neighbouring
+    gaps (Catmull-Rom), where straight ones stop and start at every true frame. Over 12 clips with
+    every second frame dropped that is worth 1.0 dB, over gaps of ten frames 2 dB.
+    """
+
+    def between(
+        self, gap: Gap, share: float, before: Gap | None, after: Gap | None
+    ) -> NDArray[np.float32]:
+        """Return the picture, see :meth:`Interpolator.between`."""
+        start, end = gap.start.picture, gap.end.picture
+        rows, columns = gap.forward.shape[:2]
+        grid = _grid(rows, columns)
+        from_start, from_end = _origins(gap, share, before, after, grid)
+        first_say = (1 - share) * _say(gap.forward_doubt, from_start)
+        second_say = share * _say(gap.backward_doubt, from_end)
+        mix = np.asarray(second_say / (first_say + second_say), np.float32)
+        height, width = start.shape[:2]
+        scale = np.array([width / columns, height / rows], np.float32)
+        full = _grid(height, width)
+
+        def at_full(small: Field) -> Field:
+            return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]
+
+        # Cubic: a linear kernel softens half-way pixels, and the shot would pulse in sharpness.
+        first = _sampled(start, full + at_full(from_start - grid) * scale, cv2.INTER_CUBIC)
+        second = _sampled(end, full + at_full(from_end - grid) * scale, cv2.INTER_CUBIC)
+        mix = at_full(mix)
+        moved = cv2.blendLinear(first, second, 1 - mix, mix)
+        difference = cv2.cvtColor(cv2.absdiff(start, end), cv2.COLOR_RGB2GRAY)
+        difference = cv2.blur(difference, (STILL_PX, STILL_PX))
+        still = np.clip(2 - difference * np.float32(255 / STILL_CODES), 0, 1)
+        resting = cv2.addWeighted(start, 1 - share, end, share, 0)
+        picture = cv2.blendLinear(resting, moved, still, 1 - still)
+        return np.clip(picture, 0, 1).astype(np.float32, copy=False)
+
+
+def _flow(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> Field:
+    engine = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    flow = engine.calc(a, b, None)  # type: ignore[arg-type]
+    return np.asarray(cv2.GaussianBlur(flow, (0, 0), FLOW_SIGMA_PX), np.float32)
+
+
+def _grid(height: int, width: int) -> Field:
+    grid = np.empty((height, width, 2), np.float32)
+    grid[..., 0] = np.arange(width, dtype=np.float32)
+    grid[..., 1] = np.arange(height, dtype=np.float32)[:, None]
+    return grid
+
+
+def _length(field: Field) -> Field:
+    x, y = cv2.split(field)
+    return np.asarray(cv2.magnitude(x, y), np.float32)
+
+
+def _sampled(picture: Field, at: Field, kernel: int = cv2.INTER_LINEAR) -> Field:
+    found = cv2.remap(picture, at, None, kernel, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[arg-type]
+    return np.asarray(found, np.float32)
+
+
+def _miss(here: Shown, there: Shown, flow: Field) -> Field:
+    return np.abs(here.blurred - _sampled(there.blurred, _grid(*flow.shape[:2]) + flow))
+
+
+def _doubt(flow: Field, other: Field) -> Field:
+    back = _sampled(other, _grid(*flow.shape[:2]) + flow)
+    return _length(flow + back) / (np.float32(AGREE_PX) + np.float32(AGREE_SHARE) * _length(flow))
+
+
+def _say(doubt: Field, at: Field) -> Field:
+    """Return how much a picture's pixels count: less where hidden, nothing beyond its rim."""
+    height, width = doubt.shape
+    failed = np.minimum(_sampled(doubt, at), np.float32(6))
+    x, y = at[..., 0], at[..., 1]
+    beyond = np.maximum(np.maximum(-x, x - (width - 1)), np.maximum(-y, y - (height - 1)))
+    seen = np.exp(np.float32(-HIDDEN) * failed * failed) * (1 - np.clip(beyond, 0, 1))
+    return seen + np.float32(1e-6)
+
+
+def _speed(own: Field, span_s: float, outer: Field, outer_miss: Field, outer_s: float) -> Field:
+    """Return the speed at a true frame, as displacement over the gap's own span.
+
+    The derivative of the parabola through the three places, weighted by the spans; where the
+    neighbouring gap could not be followed, the gap's own.
+    """
+    near = outer * np.float32(span_s / outer_s)
+    parabola = (near * np.float32(span_s) + own * np.float32(outer_s)) / np.float32(
+        span_s + outer_s
+    )
+    followed = np.exp(-((outer_miss / np.float32(VISIBLE_CODES)) ** 2))[..., None]
+    return own + followed * (parabola - own)
+
+
+def _origins(
+    gap: Gap, share: float, before: Gap | None, after: Gap | None, grid: Field
+) -> tuple[Field, Field]:
+    """Return where each pixel of the picture to make comes from, in both true frames."""
+    leaving = arriving = None
+    if before is not None and not before.cut:
+        leaving = _speed(
+            gap.forward, gap.span_s, -before.backward, before.backward_miss, before.span_s
+        )
+    if after is not None and not after.cut:
+        arriving = _speed(
+            -gap.backward, gap.span_s, after.forward, after.forward_miss, after.span_s
+        )
+    forward, backward = gap.forward, gap.backward
+
+    def path(flow: Field, here: Field | None, there: Field | None, share: float) -> Field:
+        # Hermite's cubic, written as what it adds to the straight line.
+        moved = np.float32(share) * flow
+        if here is not None:
+            moved += np.float32(share**3 - 2 * share**2 + share) * (here - flow)
+        if there is not None:
+            moved += np.float32(share**3 - share**2) * (_sampled(there, grid + flow) - flow)
+        return moved
+
+    back = (None if leaving is None else -leaving), (None if arriving is None else -arriving)
+    return (
+        _source(path(forward, leaving, arriving, share), grid),
+        _source(path(backward, back[1], back[0], 1 - share), grid),
+    )
+
+
+def _source(moved: Field, grid: Field) -> Field:
+    """Return where each pixel set out from when those of ``grid`` move by ``moved``.
+
+    Solves ``u + moved(u) = x`` for ``u`` by fixed-point steps; three are enough for motion
+    smoother than one px a px.
+    """
+    at = grid - moved
+    for _ in range(3):
+        at = grid - _sampled(moved, at)
+    return at
