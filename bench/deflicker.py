@@ -8,6 +8,7 @@ by the same code; PSNR is to the frames of the twin.
 """
 
 import argparse
+import itertools
 import time
 from collections.abc import Iterator
 from fractions import Fraction
@@ -74,7 +75,7 @@ def peer(clip: Clip, mode: str, size: int = 5) -> Clip:
         graph.add("format", "rgb24"),
         graph.add("buffersink"),
     ]
-    for before, after in zip(chain, chain[1:], strict=False):
+    for before, after in itertools.pairwise(chain):
         before.link_to(after)
     graph.configure()
     out: list[NDArray[np.uint8]] = []
@@ -99,7 +100,8 @@ def peer(clip: Clip, mode: str, size: int = 5) -> Clip:
 def psnr_db(a: Clip, b: Clip) -> float:
     """PSNR over all frames, 8-bit codes."""
     codes = [np.round(x * 255).astype(np.float64) for x in (a, b)]
-    return float(10 * np.log10(255**2 / np.mean((codes[0] - codes[1]) ** 2)))
+    error = float(np.mean((codes[0] - codes[1]) ** 2))
+    return 10 * float(np.log10(255**2 / error)) if error else float("inf")
 
 
 def compare(planted: Clip, twin: Clip) -> dict[str, tuple[float, float, float]]:

@@ -39,6 +39,7 @@ def main():
     parser.add_argument("--engine", default="detail")
     parser.add_argument("--backend", default="dlib")
     parser.add_argument("--only", default="")
+    parser.add_argument("--frames", type=int, default=10**6)
     parser.add_argument("--sheet", type=Path)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
@@ -76,6 +77,7 @@ def one(path, given):
     )
     backend = load_backend(given.backend)
     source = [f for chunk in read_frames(path, chunk=8) for f in chunk.as_float()]
+    source = source[: given.frames]
     began = time.process_time()
     notes = {}
     chunks = (
@@ -90,10 +92,10 @@ def one(path, given):
         was = as_uint8(a)
         faces = [f for f in backend.detect(was) if is_usable(f)]
         luma = cv2.cvtColor(was, cv2.COLOR_RGB2GRAY)
-        followed = aligned(followed, luma, faces[0] if faces else None)
-        if followed is None:
+        last, followed = followed, aligned(followed, luma, faces[0] if faces else None)
+        if followed is None or last is None or last[0] != followed[0]:
             meter.gap()
-        else:
+        if followed is not None:
             side_px, _, points, kind = followed
             matrix = face_crop.similarity(points, side_px, kind)
             crops = [face_crop.cut_out(p, matrix, side_px) for p in (a, b)]

@@ -2,8 +2,8 @@
 
     python -m calibration.genre_pictures [--out docs/genres]
 
-Each picture comes out of :class:`finishkit.preview.Preview`, and so out of the filters of the batch,
-at the clips' own size: colour, sharpness and grain. What needs a net is left out.
+Each picture comes out of :class:`finishkit.preview.Preview`, and so out of the filters of the
+batch, at the clips' own size: colour, sharpness and grain. What needs a net is left out.
 """
 
 import argparse

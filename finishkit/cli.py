@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from finishkit.cli_models import models_app
 from finishkit.errors import FinishError
 from finishkit.progress import Event, Progress, Terminal
 
@@ -22,7 +23,6 @@ app = typer.Typer(
     "[bold]batch[/] it overnight, read the [bold]report[/]. Try it all with "
     "[bold]finishkit demo[/].",
 )
-models_app = typer.Typer(no_args_is_help=True, help="Nets: what is there, and under which licence.")
 app.add_typer(models_app, name="models")
 
 USAGE_CODES = frozenset(
@@ -390,55 +390,3 @@ def lab(
     from finishkit.lab import start_lab
 
     start_lab(folder, notebook)
-
-
-@models_app.command("list")
-def models_list(as_json: JsonOption = False) -> None:
-    """List the nets, whether their weights are here, and whether commercial work may use them."""
-    from finishkit.models import CARDS
-
-    if as_json:
-        _json([card.model_dump(mode="json") for card in CARDS.values()])
-        return
-    for card in CARDS.values():
-        _say(f"{card.name:<24} {card.task:<10} x{card.scale}  commercial: {card.commercial}")
-        _say(f"{'':<24} {card.licence}")
-
-
-@models_app.command("import")
-def models_import(
-    name: Annotated[str, typer.Argument(help="A net, see: finishkit models list.")],
-    file: Annotated[Path, typer.Argument(help="Its published checkpoint, .pth or .ckpt.")],
-) -> None:
-    """Convert a checkpoint of yours once, in a process of its own, to weights that are only read."""
-    from finishkit.models import CARDS
-    from finishkit.models.checkpoints import import_checkpoint
-
-    card = CARDS.get(name)
-    if card is None or card.task != "faces":
-        there = ", ".join(c.name for c in CARDS.values() if c.task == "faces")
-        raise FinishError(
-            f"No checkpoint of {name!r} can be imported. There are: {there}.", "usage"
-        )
-    _say(f"{import_checkpoint(card, file)}")
-    _say(f"Commercial use: {card.commercial}. {card.licence}")
-
-
-@models_app.command("verify")
-def models_verify() -> None:
-    """Check the weights that are here against their pinned digests."""
-    from finishkit.models import CARDS, weights_path
-    from finishkit.models.checkpoints import checkpoint_path, load_checkpoint
-
-    bad = 0
-    for card in CARDS.values():
-        try:
-            if card.task == "faces":
-                load_checkpoint(card)
-                _say(f"● {card.name:<24} {checkpoint_path(card)}")
-                continue
-            _say(f"● {card.name:<24} {weights_path(card)}")
-        except FinishError as error:
-            bad += card.task == "upscale"
-            _say(f"✕ {card.name:<24} {error}")
-    raise typer.Exit(1 if bad else 0)

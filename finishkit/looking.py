@@ -12,8 +12,9 @@ from finishkit.measure.identity import load_backend
 from finishkit.measure.sampling import picks
 from finishkit.settings import SharpenSettings
 from finishkit.shots import ShotId
-from finishkit.stages.camera_path import CameraPath, FaceAt, camera_path
+from finishkit.stages.camera_path import CameraPath, camera_path
 from finishkit.stages.sharpen import Band, Sharpen, solve_sharpen
+from finishkit.stages.stabilise import FaceAt
 
 FACES_EVERY_S = 0.5
 """How often faces are looked for where the camera is steadied: none may be cut off."""
@@ -115,4 +116,4 @@ def follow_camera(job: PathJob) -> tuple[CameraPath, tuple[FaceAt, ...]]:
             found = backend.detect(chunk.as_uint8()[0])
             faces += [(float(chunk.pts_s[0]), face.box) for face in found]
     frames = read_frames(job.source, dtype="uint8", chunk=4)
-    return camera_path(frames, faces), tuple(faces)
+    return camera_path(frames), tuple(faces)

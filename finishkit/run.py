@@ -239,6 +239,7 @@ def _finished(run: EpisodeRun, jobs: int | None) -> Report:
         outcomes=[run.outcome(s, files) for s in episode],
         environment=run.environment,
         limits=template.limits,
+        weights=template.weights,
         max_identity_shift=template.faces.max_identity_shift,
         throughput_shots_per_h=run.throughput_shots_per_h,
         master=_master(store) if files else None,

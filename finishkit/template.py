@@ -64,9 +64,7 @@ class Look(Value):
     @property
     def sha256(self) -> str:
         """Digest of the canonical JSON of all settings; of a LUT its content, not its place."""
-        values = self.model_dump(mode="json", exclude={"grade": set(LUTS)})
-        canonical = json.dumps(values, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()
+        return canonical_sha256(self.model_dump(mode="json"))
 
 
 SECTIONS = (
@@ -298,12 +296,9 @@ def load_template(path: str | Path) -> Template:
             "not_locked",
         )
     template = Template.model_validate(_look(source, table).model_dump())
-    if template.sha256 != lock["sha256"]:
-        try:
-            sealed = json.loads(lock.get("values", ""))
-            changed = difference(sealed, template.model_dump(mode="json"))
-        except (ValueError, TypeError, AttributeError, RecursionError):
-            changed = {}
+    changed = _changed_since(lock, template, source)
+    if changed is None or changed:
+        changed = changed or {}
         listed = "".join(f"\n  {k}: {was!r} -> {now!r}" for k, (was, now) in changed.items())
         raise FinishError(
             f"{source} was changed after it was locked:{listed or ' its seal does not fit.'}\n"
@@ -314,6 +309,41 @@ def load_template(path: str | Path) -> Template:
     for name in LUTS:
         luts.check(template.grade, name)
     return template
+
+
+def _changed_since(
+    lock: dict[str, Any], template: Template, source: Path
+) -> dict[str, tuple[Any, Any]] | None:
+    """Return what differs from what was sealed; None when the seal itself was tampered with.
+
+    A setting that did not exist yet when the template was locked has its default on both sides.
+    """
+    try:
+        sealed = json.loads(lock["values"])
+        if canonical_sha256(sealed) != lock["sha256"]:
+            return None
+        before = _look(source, sealed)
+    except (FinishError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+    return difference(_settings(before.model_dump(mode="json")),
+                      _settings(template.model_dump(mode="json")))  # fmt: skip
+
+
+def canonical_sha256(values: Mapping[str, Any]) -> str:
+    """Return the digest of a template's values; of a LUT its content counts, not its place.
+
+    Parameters
+    ----------
+    values : Mapping
+        As of ``model_dump(mode="json")``.
+    """
+    text = json.dumps(_settings(values), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _settings(values: Mapping[str, Any]) -> dict[str, Any]:
+    grade = {k: v for k, v in values["grade"].items() if k not in LUTS}
+    return {**values, "grade": grade}
 
 
 def load_look(path: str | Path) -> Look:

@@ -1,3 +1,5 @@
+import json
+import re
 import tomllib
 from importlib import resources
 from pathlib import Path
@@ -12,6 +14,7 @@ from finishkit.template import (
     Draft,
     Look,
     Template,
+    canonical_sha256,
     difference,
     genres,
     load_genre,
@@ -182,3 +185,21 @@ def test_round_trip_of_any_template(tmp_path_factory, faces, deflicker, saturati
     assert isinstance(loaded, Template)
     assert loaded == template
     assert loaded.sha256 == template.sha256
+
+
+def test_a_template_locked_before_a_setting_existed_still_opens(tmp_path):
+    path = Draft.from_genre("romance").lock().save(tmp_path / "t.toml")
+    table, _, seal = path.read_text().partition("\n# The seal")
+    sealed = json.loads(seal.partition("'''")[2].partition("'''")[0])
+    del sealed["gates"]
+    table = re.sub(r"\[gates\].*?(?=\n\[)", "", table, flags=re.DOTALL)
+    digest = canonical_sha256(sealed)
+    old = f"{table}\n[lock]\nsha256 = \"{digest}\"\nvalues = '''\n{json.dumps(sealed)}'''\n"
+    path.write_text(old)
+    assert load_template(path).gates.flicker_ratio == 1.05
+    path.write_text(old.replace("saturation = 1.04", "saturation = 1.4", 1))
+    with pytest.raises(FinishError, match=r"grade\.saturation: 1\.04 -> 1\.4"):
+        load_template(path)
+    path.write_text(old.replace(digest, "0" * 64))
+    with pytest.raises(FinishError, match="its seal does not fit"):
+        load_template(path)

@@ -78,22 +78,12 @@ class Preview:
         Of this episode.
     verdict : Verdict
         Says which shots must not serve as a colour target, and proposes the hero.
-    luts : str or Path, optional
-        Folder in which ``grade.pre_lut`` and ``grade.look_lut`` lie: the template's.
     """
 
-    def __init__(
-        self,
-        episode: Episode,
-        measurements: Measurements,
-        verdict: Verdict,
-        *,
-        luts: str | Path = ".",
-    ) -> None:
+    def __init__(self, episode: Episode, measurements: Measurements, verdict: Verdict) -> None:
         self.episode = episode
         self.verdict = verdict
         self.measurements = measurements
-        self._luts = Path(luts)
         self._flagged = frozenset(s.shot for s in verdict.shots if s.off_colour)
         self._crispness = Crispness(episode)
         self._worker: Newest[Refined] = Newest()
@@ -287,7 +277,7 @@ class Preview:
             return Match(), None
         offsets = self._offsets(limits)  # type: ignore[arg-type]
         off, match, said = offsets.get(ShotId(shot)), Match(), self._probe(shot)
-        pre, seen = self._lut(settings.pre_lut), self._samples(shot)
+        pre, seen = _table(settings.pre_lut), self._samples(shot)
         if pre is not None:
             seen = through(seen, pre)
         if off is not None and shot != hero:
@@ -302,11 +292,8 @@ class Preview:
         if settings.strength == 0:
             return None
         match, ramp = self._match(shot, _without_look(settings), hero, limits)  # type: ignore[arg-type]
-        layer = look_layer(settings, self._lut(settings.look_lut))
-        return bake(match, layer, self._lut(settings.pre_lut), ramp)
-
-    def _lut(self, name: str) -> Lut | None:
-        return read_cube(self._luts / name) if name else None
+        layer = look_layer(settings, _table(settings.look_lut))
+        return bake(match, layer, _table(settings.pre_lut), ramp)
 
     # All that a still can show
 
@@ -323,17 +310,24 @@ class Preview:
         enlarge = UpscaleStage().fit(inputs, look.upscale, out_size_px=size, fit_mode=fit)[name]
         clean = GrainStage().clean(inputs, look.grain)[name]
         grain = GrainStage().fit(inputs, look.grain)[name]
-        last = [clean, sharpen, enlarge, self._graded(shot, look), grain]
-        frames = _through(last, frames, notes)
+        grade = self._graded(shot, look)
+        # As in the batch: where nothing is invented, the grade is laid on fewer pixels.
+        plain = look.upscale.model == "lanczos" or look.upscale.strength == 0
+        middle = [grade, enlarge] if plain else [enlarge, grade]
+        frames = _through([clean, sharpen, *middle, grain], frames, notes)
         plainly = look.upscale.replace(strength=0.0)
-        plain = UpscaleStage().fit(inputs, plainly, out_size_px=size, fit_mode=fit)[name]
+        as_it_is = UpscaleStage().fit(inputs, plainly, out_size_px=size, fit_mode=fit)[name]
         return Refined(
             shot=shot,
             index=index,
-            before=_through([plain], source, {}).as_uint8()[0],
+            before=_through([as_it_is], source, {}).as_uint8()[0],
             after=frames.as_uint8()[0],
             notes=notes,
         )
+
+
+def _table(name: str) -> Lut | None:
+    return read_cube(Path(name)) if name else None
 
 
 def _within(size_px: tuple[int, int]) -> tuple[int, int]:

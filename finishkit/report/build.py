@@ -22,8 +22,8 @@ from finishkit.report.model import (
     ShotOutcome,
     State,
     Template,
-    legible,
 )
+from finishkit.report.text import legible
 from finishkit.settings import Weights
 from finishkit.shots import Episode, Shot
 from finishkit.verdict import Action, Limits, Reason, ShotVerdict, Verdict

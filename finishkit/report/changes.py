@@ -6,7 +6,7 @@ from typing import Final, Literal
 import numpy as np
 
 from finishkit.measure import METRICS, Measurements, ShotMeasurement
-from finishkit.report.model import Change, Family, Reading
+from finishkit.report.finished import Change, Family, Reading
 from finishkit.settings import Weights
 from finishkit.verdict import Verdict
 from finishkit.verdict.score import tail_heavy

@@ -8,7 +8,7 @@ import numpy as np
 
 from finishkit.measure import Measurements, ShotMeasurement
 from finishkit.measure.colour import AXES, colour_jump
-from finishkit.report.model import Effect
+from finishkit.report.finished import Effect
 from finishkit.verdict import Limits
 
 SPREAD_RATIO = 0.5

@@ -2,42 +2,18 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from finishkit.report.finished import Change, Effect, Reading
+from finishkit.report.text import Number, Text
 from finishkit.values import Value
 from finishkit.verdict import Action
 
 SCHEMA_VERSION = 1
 State = Literal["finished", "quarantined", "not_run", "measured"]
-Number = Annotated[float, Field(allow_inf_nan=False)]
-
-_UNPRINTABLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
-)
-
-
-def legible(text: Any) -> Any:
-    """Return a text that can be stored and shown anywhere.
-
-    Parameters
-    ----------
-    text : object
-        Anything but a string is handed back as it is.
-
-    Returns
-    -------
-    text : object
-        Control characters, marks that reverse the reading direction and halves of surrogate pairs
-        (file names that are not UTF-8) are replaced by U+FFFD.
-    """
-    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text) if isinstance(text, str) else text
-
-
-Text = Annotated[str, BeforeValidator(legible)]
 
 
 class Gate(Value):
@@ -303,75 +279,6 @@ class Quarantined(Value):
     file: Text
     code: Text
     text: Text
-
-
-class Effect(Value):
-    """One line of what finishing did: lower is better.
-
-    Attributes
-    ----------
-    name : str
-    label, unit : str
-    before, after : float or None
-        ``None`` where there is nothing to measure.
-    target : float
-    text : str
-        How the figure is made.
-    decimals : int
-    """
-
-    name: str
-    label: str
-    unit: str
-    before: Number | None
-    after: Number | None
-    target: Number
-    text: str
-    decimals: int = 2
-
-
-class Change(Value):
-    """One metric over the episode, before and after: shots measured in both.
-
-    Attributes
-    ----------
-    metric : str
-    median, spread : pair of float or None
-        Before and after; ``spread`` is the distance of the quartiles, in octaves for ``eff_px``.
-    flagged : pair of int
-        Shots beyond the limit, before and after.
-    """
-
-    metric: str
-    median: tuple[Number | None, Number | None]
-    spread: tuple[Number | None, Number | None]
-    flagged: tuple[int, int]
-
-
-class Family(Value):
-    """One family of measures at the cuts, and what it counts in the genre.
-
-    Attributes
-    ----------
-    name : {'face', 'motion', 'detail', 'colour'}
-    weight : float
-        The template's, in [0, 1].
-    raw, finished : float or None
-        0 to 100, as the consistency of the whole score; ``None`` where no cut could be judged.
-    """
-
-    name: Literal["face", "motion", "detail", "colour"]
-    weight: Number
-    raw: Number | None = None
-    finished: Number | None = None
-
-
-class Reading(Value):
-    """How the cuts hold for the genre: the families together, by the template's weights."""
-
-    families: tuple[Family, ...]
-    raw: Number | None = None
-    finished: Number | None = None
 
 
 class Master(Value):

@@ -10,7 +10,8 @@ from markupsafe import Markup
 
 from finishkit.measure import METRICS
 from finishkit.report.cast_table import cast_rows
-from finishkit.report.model import Effect, Identity, Regenerate, Report, ReportCut, ReportShot
+from finishkit.report.finished import Effect
+from finishkit.report.model import Identity, Regenerate, Report, ReportCut, ReportShot
 from finishkit.report.pictures import SEEN_JUMP, Pictures, Thumb, as_thumb, neighbour
 from finishkit.report.plots import scene_runs, strip_plots
 from finishkit.report.solved import SolvedStage, acted_gates, gate_counts, solved_stages

@@ -16,7 +16,8 @@ from PIL import Image, ImageDraw
 
 from finishkit.errors import FinishError
 from finishkit.frames import read_frames
-from finishkit.report.model import Picture, Report, ReportShot, legible
+from finishkit.report.model import Picture, Report, ReportShot
+from finishkit.report.text import legible
 from finishkit.shots import ShotId
 
 THUMB_PX = 150

@@ -1,6 +1,6 @@
-"""How the camera moved, frame by frame, as far as the background tells."""
+"""How the camera was shaken, frame by frame, as far as the picture tells."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -12,9 +12,6 @@ from finishkit.frames import Frames
 from finishkit.measure.inner_cuts import SHORT_PX as CUT_SHORT_PX
 from finishkit.measure.inner_cuts import CutDetector
 from finishkit.measure.motion import HELD, pair_difference, to_small_luma
-
-FaceAt = tuple[float, tuple[float, float, float, float]]
-"""Time in seconds, and left, top, right, bottom of a face in px of the picture."""
 
 POINTS: Final = 300
 KEPT_FOR: Final = 4
@@ -30,12 +27,6 @@ what moves is not the camera."""
 REPROJECTION_PX: Final = 1.0
 MAX_BEND: Final = 0.15
 """Of the short side, of a radian, of the size. More from frame to frame is a mistake."""
-
-FACE_REACH_S: Final = 0.5
-"""A face is looked for this far from the time it was seen at."""
-
-_BODY: Final = (1.0, 0.6)
-"""Widths to either side and heights above a face that go with the person, down to the edge."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -66,17 +57,13 @@ class CameraPath:
         return len(self.bends)
 
 
-def camera_path(frames: Iterator[Frames], faces: Sequence[FaceAt] = ()) -> CameraPath:
-    """Follow the background through a shot; keeps two small frames at a time.
+def camera_path(frames: Iterator[Frames]) -> CameraPath:
+    """Follow what moves as one through a shot; keeps two small frames at a time.
 
     Parameters
     ----------
     frames : iterator of Frames
-        The frames the stage will be given, in any size (a short side of 360 px is enough), with
-        their times.
-    faces : sequence of (float, (left, top, right, bottom))
-        Faces seen, in px of those frames. People are left out of the tracking where enough of the
-        picture is left without them, so that someone who sways does not move the camera.
+        The frames the stage will be given, in any size: a short side of 360 px is enough.
 
     Returns
     -------
@@ -89,24 +76,18 @@ def camera_path(frames: Iterator[Frames], faces: Sequence[FaceAt] = ()) -> Camer
     steadily, a walking person or a nearer wall, then agrees with the background, for the shake is
     common to all: on eight clips with 1 % of jitter planted the share of points that agree rose
     from 0.20-0.78 to 0.43-0.98 (tenth percentile), and the 90th percentile of the error fell to
-    0.02-0.27 % of the short side, from 0.03-0.78 % of fitting each pair of frames alone.
+    0.02-0.27 % of the short side, from 0.03-0.78 % of fitting each pair of frames alone. Leaving
+    people (faces and what is below) out of the tracking was tried and gained nothing more.
     """
     detector = CutDetector()
     tracker = _Tracker()
     repeats: list[bool] = []
     aspect = 1.0
     for chunk in frames:
-        for picture, time_s in zip(chunk.as_uint8(), chunk.pts_s, strict=True):
+        for picture in chunk.as_uint8():
             detector.take(_shrunk(picture, CUT_SHORT_PX))
             aspect = picture.shape[0] / picture.shape[1]
-            luma = to_small_luma(picture)
-            scale = luma.shape[0] / picture.shape[0]
-            people = [
-                np.array(box) * scale
-                for seen_s, box in faces
-                if abs(seen_s - float(time_s)) <= FACE_REACH_S
-            ]
-            repeats.append(tracker.take(luma, people))
+            repeats.append(tracker.take(to_small_luma(picture)))
     bends = np.full((len(repeats), 4), np.nan)
     fresh = np.flatnonzero(~np.array(repeats, bool))
     if len(tracker.bends):
@@ -134,7 +115,7 @@ class _Tracker:
         """Where the points were a frame earlier, and where they are."""
         self._seen = 0
 
-    def take(self, luma: NDArray[np.uint8], people: Sequence[NDArray[np.float64]]) -> bool:
+    def take(self, luma: NDArray[np.uint8]) -> bool:
         """Look at the next frame; return whether it repeats the one before."""
         last = self._luma
         if last is not None and pair_difference(last, luma) < HELD:
@@ -150,37 +131,16 @@ class _Tracker:
             self.bends.append(_bend(before, now, after, luma.shape))
         self._before, self._now, self._age = now, after, self._age + 1
         if self._age >= KEPT_FOR or len(self._now) < POINTS // 2:
-            self._renew(last, luma, people)
+            self._renew(last, luma)
         return False
 
-    def _renew(
-        self,
-        last: NDArray[np.uint8],
-        luma: NDArray[np.uint8],
-        people: Sequence[NDArray[np.float64]],
-    ) -> None:
-        points = _corners(luma, people)
+    def _renew(self, last: NDArray[np.uint8], luma: NDArray[np.uint8]) -> None:
+        found = cv2.goodFeaturesToTrack(luma, POINTS, 0.01, 8)
+        points = np.zeros((0, 2), np.float32)
+        if found is not None:
+            points = found.reshape(-1, 2).astype(np.float32)
         earlier, kept = _followed(luma, last, points)
         self._before, self._now, self._age = earlier[kept], points[kept], 0
-
-
-def _corners(luma: NDArray[np.uint8], people: Sequence[NDArray[np.float64]]) -> NDArray[np.float32]:
-    none = np.empty((0, 2), np.float32)
-    for mask in (_without(luma, people), None) if people else (None,):
-        found = cv2.goodFeaturesToTrack(luma, POINTS, 0.01, 8, mask=mask)
-        if found is not None and len(found) >= 2 * MIN_TRACKED:
-            break
-    return none if found is None else cast(NDArray[np.float32], found.reshape(-1, 2))
-
-
-def _without(luma: NDArray[np.uint8], people: Sequence[NDArray[np.float64]]) -> NDArray[np.uint8]:
-    mask = np.full(luma.shape, 255, np.uint8)
-    beside, above = _BODY
-    for left, top, right, bottom in people:
-        wide, high = right - left, bottom - top
-        first = max(0, round(left - beside * wide)), max(0, round(top - above * high))
-        mask[first[1] :, first[0] : max(0, round(right + beside * wide))] = 0
-    return mask
 
 
 def _followed(
@@ -196,7 +156,7 @@ def _followed(
         winSize=(21, 21),
         maxLevel=3,
     )
-    moved = cast(NDArray[np.float32], moved.reshape(-1, 2))
+    moved = moved.reshape(-1, 2).astype(np.float32)
     size = np.array(after.shape[::-1])
     inside = ((moved >= 0) & (moved < size)).all(axis=1)
     return moved, (status.ravel() == 1) & inside

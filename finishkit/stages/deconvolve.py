@@ -46,6 +46,7 @@ def filtered(luma: Picture, gains: NDArray[np.float32]) -> Picture:
     Parameters
     ----------
     luma : ndarray, shape (h, w), dtype float32
+        Of any range.
     gains : ndarray, shape (h, w), dtype float32
         See :func:`response`.
 
@@ -61,7 +62,22 @@ def filtered(luma: Picture, gains: NDArray[np.float32]) -> Picture:
 
 @lru_cache(maxsize=4)
 def response(height: int, width: int, blur_px: float, regular: float) -> NDArray[np.float32]:
-    """Return the gain of every cosine: a Gaussian, or its regularised (Wiener) inverse."""
+    """Return the gain of every cosine: a Gaussian, or its regularised (Wiener) inverse.
+
+    Parameters
+    ----------
+    height, width : int
+        Of the picture.
+    blur_px : float
+        Sigma of the Gaussian, pixels.
+    regular : float
+        The inverse is ``g / (g^2 + regular)``, scaled to keep the mean; 0 gives ``g`` itself.
+
+    Returns
+    -------
+    gains : ndarray, shape (height, width), dtype float32
+        1 for the mean.
+    """
     down = np.arange(height)[:, None] / (2 * height)
     across = np.arange(width)[None] / (2 * width)
     passed = np.exp(-2 * (np.pi * blur_px) ** 2 * (down**2 + across**2))
@@ -71,26 +87,62 @@ def response(height: int, width: int, blur_px: float, regular: float) -> NDArray
 
 
 def worth(luma: Picture, core_codes: float) -> Picture:
-    """Return how much of the sharpening each place is given: local signal over signal and noise."""
+    """Return how much of the sharpening each place is given: local signal over signal and noise.
+
+    Parameters
+    ----------
+    luma : ndarray, shape (h, w), dtype float32
+        In [0, 1].
+    core_codes : float
+        See :data:`CORE_CODES`.
+
+    Returns
+    -------
+    worth : ndarray, shape (h, w), dtype float32
+        In [0, 1): the Wiener weight of the fine structure.
+    """
     fine = (luma - cv2.GaussianBlur(luma, (0, 0), CORE_FINE_PX)) * 255
     power = cv2.GaussianBlur(fine * fine, (0, 0), CORE_LOCAL_PX)
     return np.asarray(power / (power + core_codes**2), np.float32)
 
 
 def within_neighbours(luma: Picture, changed: Picture) -> Picture:
+    """Limit a change so that no pixel passes the darkest or brightest of its neighbourhood.
+
+    Parameters
+    ----------
+    luma, changed : ndarray, shape (h, w), dtype float32
+        The picture, and what is to be added to it.
+
+    Returns
+    -------
+    changed : ndarray, shape (h, w), dtype float32
+    """
     square = np.ones((HALO_PX, HALO_PX), np.uint8)
     return np.clip(changed, cv2.erode(luma, square) - luma, cv2.dilate(luma, square) - luma)
 
 
 def along_edges(luma: Picture, changed: Picture) -> Picture:
-    """Average the change along edges, where there are any: across them it stays."""
+    """Average a change along edges, where there are any: across them it stays.
+
+    Parameters
+    ----------
+    luma, changed : ndarray, shape (h, w), dtype float32
+        The picture, whose structure tensor says where edges run, and what is to be added to it.
+
+    Returns
+    -------
+    changed : ndarray, shape (h, w), dtype float32
+        As it was where the picture has no one direction.
+    """
     down, across = (cv2.Sobel(luma, cv2.CV_32F, *order) for order in ((0, 1), (1, 0)))
     energy = [
         cv2.GaussianBlur(product, (0, 0), EDGE_TENSOR_PX)
         for product in (across * across, down * down, across * down)
     ]
     double_x, double_y, total = energy[0] - energy[1], 2 * energy[2], energy[0] + energy[1]
-    length = cv2.magnitude(double_x, double_y)
+    # Not cv2.magnitude, whose last bit depends on where in memory the picture lies.
+    length = np.sqrt(double_x * double_x + double_y * double_y)
     # Half of the doubled angle, turned by a right angle: from the gradient to the edge.
     cosine = double_x / (length + EPSILON)
     edge_x = -np.sqrt(np.clip((1 - cosine) / 2, 0, 1)) * np.where(double_y < 0, -1, 1)

@@ -13,6 +13,7 @@ from finishkit.frames import Frames
 from finishkit.settings import DeflickerSettings
 from finishkit.shots import ShotId
 from finishkit.stages import Notes, ShotInput
+from finishkit.stages.light_trend import light_trend, same_light
 from finishkit.stages.streaming import Picture, rechunked, singles
 
 SHORT_PX: Final = 270
@@ -31,16 +32,6 @@ TILES: Final = (12, 8)
 """Along the long and the short side. With 8 and 6 the bilinear field between the tiles lost a
 third of flicker that had itself been planted on 8x6 tiles."""
 
-MIN_STEP: Final = 0.03
-"""Natural logarithm of the smallest lasting change that is taken for a switched lamp."""
-
-STEP_SDS: Final = 6.0
-"""How far beyond the flicker around it a change must last to be one. With 4, white flicker of 4 %
-was taken for a step three times in 48 frames."""
-
-_STEP_FRAMES: Final = 3
-_STEP_KNOWN: Final = 6
-"""Second differences that must be known before the flicker can be told from a step."""
 SHOULDER: Final = 0.88
 CLIPPED: Final = 0.97
 _STRIP_ROWS: Final = 32
@@ -176,91 +167,19 @@ class Deflicker:
             ]
         )
         gains = np.array([path.gains[i] for i in near])
-        lit_alike = _same_light(gains @ _LUMA, int(np.flatnonzero(near == index)[0]))
+        lit_alike = same_light(gains @ _LUMA, int(np.flatnonzero(near == index)[0]))
         near, gains = near[lit_alike], gains[lit_alike]
-        trend = _trend(near - index, gains, self.half_window)
+        trend = light_trend(near - index, gains, self.half_window)
         if trend is None:
             return none, None
         gain = np.clip(self.share * (trend - path.gains[index]), -MAX_GAIN, MAX_GAIN)
         if not self.local:
             return gain, None
         tiles = np.array([path.tiles[i].ravel() for i in near])
-        tile_trend = _trend(near - index, tiles, self.half_window)
+        tile_trend = light_trend(near - index, tiles, self.half_window)
         assert tile_trend is not None
         local = self.share * (tile_trend.reshape(path.tiles[index].shape) - path.tiles[index])
         return gain, np.clip(local, -MAX_LOCAL_GAIN, MAX_LOCAL_GAIN)
-
-
-def _same_light(light: NDArray[np.float64], own: int) -> slice:
-    """Return the frames around ``own`` that no lasting step of light parts from it.
-
-    A step differs from flicker in that it stays: the means of three frames before and after it are
-    further apart than the flicker around explains, and most of that happens at once.
-    """
-    count, reach = len(light), _STEP_FRAMES
-    first, last = 0, count
-    change = np.diff(light)
-    second = np.diff(change)
-    for at in range(reach - 1, count - reach):
-        # Neither the jump itself nor another place where it shows may count as flicker.
-        elsewhere = np.delete(second, [i for i in (at - 1, at) if 0 <= i < len(second)])
-        if len(elsewhere) < _STEP_KNOWN:
-            continue
-        noise = float(np.sqrt(np.mean(elsewhere**2) / 6))
-        slope = float(np.median(change))
-        after, before = light[at + 1 : at + 1 + reach], light[at + 1 - reach : at + 1]
-        step = float(after.mean() - before.mean()) - reach * slope
-        at_once = (change[at] - slope) / step if step else 0.0
-        if abs(step) > max(MIN_STEP, STEP_SDS * noise) and at_once > 0.6:
-            if at < own:
-                first = at + 1
-            else:
-                last = at + 1
-                break
-    return slice(first, last)
-
-
-def _trend(
-    offsets: NDArray[np.int_], values: NDArray[np.float64], half_window: int
-) -> NDArray[np.float64] | None:
-    """Return where the values of the frame at offset 0 should be: column by column.
-
-    Three answers, each steadier and less apt to follow light that is meant to move than the one
-    before: a local line, a line over twice the radius, a constant over that (which differs from the
-    line at the ends of a shot alone). Each is believed as far as it differs from the one before by
-    no more than the flicker explains.
-    """
-    if len(offsets) < 3:
-        return None
-    answers = (
-        _trend_weights(offsets, half_window, 1),
-        _trend_weights(offsets, 2 * half_window, 1),
-        _trend_weights(offsets, 2 * half_window, 0),
-    )
-    noise = np.sqrt(np.mean(np.diff(values, 2, axis=0) ** 2, axis=0) / 6)
-    weights, trend = answers[0], answers[0] @ values
-    for steadier in answers[1:]:
-        apart = steadier @ values - trend
-        explained = noise * np.linalg.norm(steadier - weights)
-        trend = trend + apart * np.clip(2 - np.abs(apart) / np.maximum(2 * explained, 1e-9), 0, 1)
-        weights = steadier
-    return trend
-
-
-def _trend_weights(offsets: NDArray[np.int_], half_window: int, degree: int) -> NDArray[np.float64]:
-    """Return the weights whose sum over neighbours is the local line at the frame itself.
-
-    Triangular in time, so that inside a shot white flicker falls to 1/20 of its second difference
-    (a window of 7; a plain mean leaves 1/8; of 13, 1/60), and linear in value, so that a fade stays
-    a fade. At the ends the window becomes one-sided with as many frames.
-    """
-    order = np.sort(np.abs(offsets))
-    # As many frames as the full window has, from whichever side there are any.
-    radius = max(half_window, int(order[min(2 * half_window, len(order) - 1)])) + 1
-    kernel = np.maximum(radius - np.abs(offsets), 0).astype(np.float64)
-    basis = np.power.outer(offsets.astype(np.float64), np.arange(degree + 1))
-    normal = basis.T @ (kernel[:, None] * basis)
-    return (np.linalg.solve(normal, basis.T * kernel))[0]
 
 
 def _reduce(picture: NDArray[np.float32]) -> _Small:

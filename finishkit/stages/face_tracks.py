@@ -52,6 +52,8 @@ class Track:
         How far an embedding can judge it, by key, 0 to 1: see :func:`judgeable`.
     share : float or None
         Strength allowed so far; it never rises. None before the first check.
+    near : float
+        Identity shift when it was last looked at.
     need : float or None
         Definition it lacks, held for the track.
     memory, meter
@@ -65,6 +67,7 @@ class Track:
     points: dict[int, Points] = field(default_factory=dict)
     judged: dict[int, float] = field(default_factory=dict)
     share: float | None = None
+    near: float = 0.0
     need: float | None = None
     memory: Memory | None = None
     meter: FlickerMeter = field(default_factory=FlickerMeter)

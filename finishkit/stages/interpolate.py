@@ -83,7 +83,7 @@ class _Moment:
 
 
 class _Original(NamedTuple):
-    """A frame of the source as it is shown: its picture, its time, and which end of the gap it is."""
+    """A frame of the source: its picture, its time, and whose it is: left (0) or right (1)."""
 
     picture: NDArray[np.float32]
     time_s: float
@@ -122,7 +122,7 @@ class Cadence:
     confidence_min: float
     repeats: bool = True
     timing: Timing | None = None
-    engine: Interpolator = FlowInterpolator()
+    engine: Interpolator = field(default_factory=FlowInterpolator)
 
     def __call__(self, frames: Iterator[Frames], notes: Notes) -> Iterator[Frames]:
         """Yield the frames; note how many repeats were repaired and kept.
@@ -139,7 +139,7 @@ class Cadence:
             yield Frames(data=picture[None], pts_s=np.array([time_s]))
 
     def _made(self, pictures: Iterator[Picture], notes: Notes) -> Iterator[Picture]:
-        count = dict.fromkeys(("repaired", "kept", "made", "nearest"), 0)
+        count: dict[str, int] = {"repaired": 0, "kept": 0, "made": 0, "nearest": 0}
         writer = _Writer(self, count)
         left: _Moment | None = None
         right: _Moment | None = None

@@ -13,7 +13,7 @@ from finishkit.settings import GradeSettings
 from finishkit.stages.trim import Knees, Trim, apply_trim
 
 KNOTS: Final = 9
-"""Tables along the shot; between two of them colours change by less than a code a frame."""
+"""Tables along the shot; between two of them the frames' tables are interpolated."""
 
 ROUNDS: Final = 3
 

@@ -212,13 +212,16 @@ class Sharpen:
         treated : ndarray, shape (h, w, 3), dtype float32
             In [0, 1]; colour differences as they were.
         """
-        luma = np.ascontiguousarray(picture @ LUMA)
+        # Not as a matrix product: BLAS rounds otherwise for another alignment in memory.
+        luma = np.asarray(cv2.transform(picture, LUMA[None]), np.float32)
+        luma = luma.reshape(picture.shape[0], picture.shape[1])
         changed = filtered(luma, self._response(*luma.shape)) - luma
         if self.regular:
             changed *= worth(luma, self.core_codes)
             if self.skin_share < 1:
-                changed *= 1 - (1 - self.skin_share) * skin_mask(picture)
-            changed = along_edges(luma, within_neighbours(luma, changed))
+                changed = changed * (1 - skin_mask(picture) * np.float32(1 - self.skin_share))
+            limited = within_neighbours(luma, changed.astype(np.float32, copy=False))
+            changed = along_edges(luma, limited)
         treated = picture + changed[..., None]
         return np.clip(treated, 0, 1, out=treated).astype(np.float32, copy=False)
 
@@ -275,7 +278,7 @@ def solve_sharpen(
     pictures = frames.astype(np.float32) / np.float32(255)
 
     def tried(made: Sharpen) -> Sharpen:
-        seen = _told([_luma_codes(made.picture(p)) for p in pictures])
+        seen = _told(_lumas(np.round([made.picture(p) * 255 for p in pictures]).astype(np.uint8)))
         return made if seen is None else replace(made, after_oct=seen.log2_r + pixels_oct)
 
     if softens:
@@ -362,11 +365,6 @@ def _reduced(luma: NDArray[np.uint8], short_px: int) -> NDArray[np.uint8]:
     low = np.asarray(scipy.fft.dctn(unit, norm="ortho"))[:height, :width] * share
     small = np.asarray(scipy.fft.idctn(low, norm="ortho"))
     return np.round(small).clip(0, 255).astype(np.uint8)
-
-
-def _luma_codes(picture: Picture) -> NDArray[np.uint8]:
-    codes = np.round(picture * np.float32(255)).astype(np.uint8)
-    return np.asarray(cv2.cvtColor(codes, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 class SharpenStage:

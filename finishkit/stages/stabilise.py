@@ -15,7 +15,7 @@ from finishkit.frames import Frames
 from finishkit.settings import StabiliseSettings
 from finishkit.shots import ShotId
 from finishkit.stages import Notes, ShotInput
-from finishkit.stages.camera_path import FACE_REACH_S, CameraPath, FaceAt
+from finishkit.stages.camera_path import CameraPath
 from finishkit.stages.streaming import Picture, rechunked, singles
 
 CUTOFF_HZ: Final = 1.0
@@ -32,6 +32,12 @@ shake."""
 
 MIN_CROP: Final = 1e-3
 """Corrections that need less than this of the short side are not worth a resampling."""
+
+FaceAt = tuple[float, tuple[float, float, float, float]]
+"""Time in seconds, and left, top, right, bottom of a face in px of the shot's pictures."""
+
+FACE_REACH_S: Final = 0.25
+"""A face counts this long before and after the time it was seen at."""
 
 FACE_MARGIN: Final = 0.004
 """Of the short side: how far inside the picture a face stays."""
@@ -258,9 +264,7 @@ def solve(
     if told < MIN_RELIABLE * max(1, asked):
         return None
     times = np.arange(len(path)) / rate_fps
-    near = [
-        (np.flatnonzero(np.abs(times - seen_s) <= FACE_REACH_S / 2), box) for seen_s, box in faces
-    ]
+    near = [(np.flatnonzero(np.abs(times - seen_s) <= FACE_REACH_S), box) for seen_s, box in faces]
     crop = settings.max_crop_pct / 100
     for room in FACE_ROOM:
         found = np.zeros((len(path), 4))

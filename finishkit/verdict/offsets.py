@@ -15,9 +15,12 @@ from finishkit.verdict.scales import SCALES, Standing
 from finishkit.verdict.values import Limits
 
 ALONE: Final = 2.0
-"""How much wider the offset of a shot is taken to scatter that only its own picture speaks of: of
-such offsets of clean shots one in ten is beyond 2.9 of its uncertainties (``ep01``, 23 shots x 5
-axes), where one in ten should be beyond 1.6: a teal wall, a pink dress, another room."""
+"""How much wider the offset of a shot is taken to scatter that only its own picture speaks of: a
+teal wall, a pink dress, another room. Chosen, not derived: over the 115 such offsets of ``ep01`` as
+it is the bulk scatters as it should, and one in twenty is beyond 2.6 of its uncertainties (1.96 if
+content were Gaussian), up to 5.5."""
+
+_SAT: Final = SKIN_AXES.index("sat")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +53,9 @@ class SkinStanding:
     sd : tuple of float
         How far clean skin lies from ``usual``.
     new : bool
-        True where this says more than :attr:`ColourOffset.axes` already weighs.
+        True where this says more than :attr:`ColourOffset.axes` already weighs: nobody else of the
+        scene to compare with, and paler than skin is. Skin of more colour than anybody's is skin
+        in the light of a fire, a neon sign or a lamp, and meant.
     """
 
     seen: tuple[float, ...]
@@ -199,5 +204,9 @@ def _skins(
                 float(np.hypot(spread, s.skin or 0.0))
                 for (_, spread), s in zip(people, scales, strict=True)
             )
-        found.append(SkinStanding(seen=who.skin, usual=usual, sd=sd, new=not others))
+        found.append(
+            SkinStanding(
+                seen=who.skin, usual=usual, sd=sd, new=not others and who.skin[_SAT] <= usual[_SAT]
+            )
+        )
     return found

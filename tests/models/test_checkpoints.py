@@ -1,4 +1,4 @@
-"""Checkpoints of the user's: converted once, elsewhere, and what is read later is what was meant."""
+"""Checkpoints of the user's: converted once, elsewhere; what is read later is what was meant."""
 
 import hashlib
 import pickle

@@ -29,7 +29,7 @@ def gfpgan_tensors() -> dict[str, torch.Tensor]:
     from spandrel.architectures.GFPGAN import GFPGAN
 
     torch.manual_seed(1)
-    return GFPGAN(out_size=512, narrow=1 / 32, num_style_feat=32).state_dict()
+    return GFPGAN(out_size=128, narrow=1 / 32, num_style_feat=32).state_dict()
 
 
 def restoreformer_tensors() -> dict[str, torch.Tensor]:
@@ -54,9 +54,9 @@ def picture(side_px: int) -> np.ndarray:
 )
 def test_a_net_takes_its_width_from_the_weights_and_answers_alike_each_time(name, tensors) -> None:
     net = load_face_net(CARDS[name], tensors())
-    face = picture(512)
+    face = picture(128)
     first, again = net(face), net(face)
-    assert first.shape == (512, 512, 3)
+    assert first.shape == (128, 128, 3)
     assert first.dtype == np.float32
     assert 0 <= first.min() <= first.max() <= 1
     np.testing.assert_array_equal(first, again)
@@ -69,7 +69,10 @@ def test_weights_of_another_net_are_refused() -> None:
     assert caught.value.code == "weights_changed"
 
 
-def test_from_the_users_file_to_a_residual_that_keeps_light_and_skin(tmp_path: Path) -> None:
+def test_from_the_users_file_to_a_residual_that_keeps_light_and_skin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(face_engines, "NET_SIDE_PX", 128)
     file = tmp_path / "RestoreFormer.pth"
     torch.save({"params_ema": restoreformer_tensors()}, file)
     import_checkpoint(CARDS["restoreformer"], file)
@@ -78,9 +81,9 @@ def test_from_the_users_file_to_a_residual_that_keeps_light_and_skin(tmp_path: P
     added = {p: restorer("restoreformer", p).restore(crop, 1.0) for p in ("off", "strong")}
     assert added["off"].shape == (160, 160, 3)
     assert np.abs(added["off"]).max() > 0.01, "random weights draw something"
-    coarse = cv2.GaussianBlur(added["off"], (0, 0), 2 * face_crop.LOCKED * 160)
     inner = slice(40, 120)
-    assert np.abs(coarse[inner, inner].mean((0, 1))).max() < 1.5 / 255
+    coarse = cv2.GaussianBlur(added["off"], (0, 0), 2 * face_crop.LOCKED * 160)[inner, inner]
+    assert np.abs(coarse).mean() < 0.1 * np.abs(added["off"][inner, inner]).mean()
     at = (slice(int(0.44 * 160), int(0.5 * 160)), slice(int(0.34 * 160), int(0.42 * 160)))
     assert np.abs(added["strong"][at]).mean() < 0.35 * np.abs(added["off"][at]).mean()
 

@@ -3,6 +3,7 @@
 import itertools
 import pickle
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,8 +12,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from finishkit.frames import Frames
-from finishkit.measure.identity import Face, FaceLimits, load_backend
+from finishkit.frames import Frames, read_frames
+from finishkit.measure.identity import Face, FaceLimits, is_usable, load_backend
 from finishkit.settings import FacesSettings
 from finishkit.stages import face_crop, faces
 from finishkit.stages.face_crop import paste
@@ -398,3 +399,27 @@ def test_fit_hands_on_the_settings() -> None:
     assert other.backend == "arcface:x.onnx,dlib"
     assert pickle.loads(pickle.dumps(one)) == one
     assert stage.fit([shot], FacesSettings(strength=0)) == {"a": None}
+
+
+@pytest.mark.footage
+@pytest.mark.slow
+@pytest.mark.parametrize("shot", ["003", "006", "012", "021"])
+def test_real_faces_stay_themselves_and_steady(footage: Path, shot: str) -> None:
+    """Romance: .60, gate .10. Shot 003 is where identity limits the strength."""
+    file = footage / f"episodes/ep01/s01e01_shot_{shot}.mp4"
+    source = np.concatenate([c.as_float() for c in read_frames(file)])[:25]
+    out, notes = treat(source, strength=0.6, shift=0.10, every=4)
+    assert notes["faces.count"] == 1
+    assert notes["faces.strength"] > 0.3
+    assert notes["faces.flicker_ratio"] <= 1.05
+    backend = load_backend()
+    judged, gain = 0, []
+    for a, b in zip(source, out, strict=True):
+        for face in filter(is_usable, backend.detect(as_uint8(a))):
+            before, after = (backend.embed(as_uint8(p), face) for p in (a, b))
+            assert backend.distance(before, after) <= 0.10
+            left, top, right, bottom = (int(edge) for edge in face.box)
+            gain.append(gradient(b[top:bottom, left:right]) / gradient(a[top:bottom, left:right]))
+            judged += 1
+    assert judged >= 12
+    assert np.mean(gain) > 1.02

@@ -163,18 +163,25 @@ def test_strength_blends_net_and_lanczos() -> None:
     np.testing.assert_allclose(got, 0.75 * ends[0] + 0.25 * ends[1], atol=1e-5)
 
 
-def test_a_blown_up_picture_is_halved_first_and_gains_by_it() -> None:
+def test_a_blown_up_picture_goes_in_at_half_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def net(batch: Picture) -> Picture:
+        seen.append(batch.shape)
+        return np.repeat(np.repeat(batch, 4, axis=1), 4, axis=2)
+
+    monkeypatch.setattr("finishkit.stages.upscale.upscaler", lambda *_: net)
     small = shrunk(portrait(), (60, 80))
-    fake = cv2.resize(small, (120, 160), interpolation=cv2.INTER_CUBIC).clip(0, 1)
+    fake = np.asarray(cv2.resize(small, (120, 160), interpolation=cv2.INTER_CUBIC).clip(0, 1))
     notes: dict[str, float] = {}
-    whole = one(upscale(out_px=(240, 320)), fake)
-    halved = one(upscale(out_px=(240, 320), input_scale=0.5), fake, notes)
+    got = one(upscale(out_px=(240, 320), input_scale=0.5), fake, notes)
+    assert seen == [(1, 80, 60, 3)]
     assert notes["upscale.input_scale"] == 0.5
-    assert gradient(halved) > 1.05 * gradient(whole)
+    assert psnr_db(shrunk(got, (120, 160)), fake) > 28
 
 
-def shot(name: str, eff_r: float | None) -> ShotInput:
-    probe = synth.probed(60, 80, 3)
+def shot(name: str, eff_r: float | None, short_px: int = 1080) -> ShotInput:
+    probe = synth.probed(short_px, short_px * 16 // 9, 3)
     samples = np.zeros((1, 8, 8, 3), np.uint8)
     return ShotInput(
         id=ShotId(name), scene="a", probe=probe, measured={"eff_r": eff_r}, samples=samples
@@ -185,12 +192,18 @@ def test_fit_gives_every_shot_the_same_but_for_what_was_measured() -> None:
     stage = UpscaleStage()
     assert (stage.name, stage.version) == ("upscale", 3)
     settings = UpscaleSettings(strength=0.5, tile_px=64)
-    shots = [shot("sharp", 0.9), shot("fake", 0.5), shot("unknown", None)]
+    shots = [
+        shot("sharp", 0.9),
+        shot("fake", 0.5),
+        shot("unknown", None),
+        shot("small", 0.5, short_px=404),
+    ]
     filters = stage.fit(shots, settings, out_size_px=(90, 160), fit_mode="pad")
     assert {name: f.input_scale for name, f in filters.items()} == {
         "sharp": 1.0,
         "fake": 0.5,
         "unknown": 1.0,
+        "small": 1.0,
     }
     first = filters[ShotId("sharp")]
     assert (first.model, first.strength, first.tile_px) == (NET, 0.5, 64)

@@ -11,7 +11,7 @@ import skimage.data
 
 from finishkit.errors import FinishError
 from finishkit.frames import Frames, master_encoding, probe, read_frames, write_frames
-from finishkit.measure import sample_frames
+from finishkit.measure import Overlap, sample_frames
 from finishkit.measure.colour import AXES
 from finishkit.measure.sampling import picks
 from finishkit.measure.sharpness import shot_sharpness
@@ -81,14 +81,24 @@ def test_before_is_the_frame_itself(preview: Preview):
     assert before.shape == (160, 90, 3)
 
 
-def test_match_brings_the_odd_shot_to_its_scene(preview: Preview, colour: Draft):
-    match = preview.match("s4", colour)
-    assert match.before_de > 0.5
-    assert match.trim.wb_r < 0
-    assert match.residual_de < match.before_de
-    assert preview.match("s5", colour).before_de == 0
+def test_match_is_what_the_batch_solves(preview: Preview, colour: Draft):
+    vector = {
+        name: np.array([preview.measurements[name].values[axis] for axis in AXES], float)
+        for name in ("s1", "s2", "s3", "s4")
+    }
+    seen = tuple(
+        Overlap(first=name, second="s4", difference=tuple(vector["s4"] - vector[name]), places=60)
+        for name in ("s1", "s2", "s3")
+    )
+    told = Preview(preview.episode, preview.measurements.replace(overlaps=seen), preview.verdict)
+    graded = _graded(told, colour, "s4")
+    assert graded is not None
+    assert graded.match.before_de > graded.match.residual_de
+    assert told.match("s4", colour) == graded.match
+    assert told.match("s5", colour).before_de == 0
     colour.set("grade.strength", 0.0)
-    before, after = preview.frame("s4", colour)
+    assert told.match("s4", colour).before_de == 0
+    before, after = told.frame("s4", colour)
     np.testing.assert_array_equal(before, after)
 
 
@@ -161,7 +171,7 @@ def test_refined_is_what_the_batch_makes(preview: Preview, plain: Draft):
     frames = read_frames(path)
     clean = GrainStage().clean(inputs, look.grain)[ShotId("s4")]
     grain = GrainStage().fit(inputs, look.grain)[ShotId("s4")]
-    for apply in (clean, sharpen, enlarge, _graded(preview, plain, "s4"), grain):
+    for apply in (clean, sharpen, _graded(preview, plain, "s4"), enlarge, grain):
         frames = apply(frames, {}) if apply else frames
     whole = np.concatenate([chunk.as_uint8() for chunk in frames])
     np.testing.assert_array_equal(one.after, whole[5])
