@@ -34,6 +34,8 @@ from finishkit.report.model import Gate as ReportGate
 from finishkit.report.model import ShotOutcome
 from finishkit.shots import Episode, Shot, ShotId
 from finishkit.stages.faces import net_of
+from finishkit.stages.grade import Grade
+from finishkit.stages.lut import read_cube
 from finishkit.store import Entry, Store, digest
 from finishkit.template import Template
 from finishkit.verdict import Verdict
@@ -117,7 +119,10 @@ class EpisodeRun:
         for stages in PASSES[:-1]:
             self._run_pass(fitter.content(stages[0]), plan.of(stages), rate)
         finals = plan.of(PASSES[-1])
-        self._run_pass(fitter.render(), finals, rate)
+        render = fitter.render()
+        if self.template.master.cubes:
+            self._write_cubes(render)
+        self._run_pass(render, finals, rate)
         files = {ShotId(s.shot): self.store.path(s.output) for s in finals
                  if s.shot in self.artefacts}  # fmt: skip
         if files:
@@ -226,6 +231,14 @@ class EpisodeRun:
         artefact = self.artefacts[shot]
         artefact.notes |= entry.facts.get("notes", {})
         artefact.gates += [ReportGate.model_validate(g) for g in entry.facts.get("gates", [])]
+
+    def _write_cubes(self, render: Pass) -> None:
+        for shot, chain in render.attempts[0][1].items():
+            for grade in (f for f in (chain.free if chain else ()) if isinstance(f, Grade)):
+                name, key = f"luts/{shot}.cube", digest("cube", grade)
+                if self.store.current(name, key) is None:
+                    grade.export(self.store.part(name), f"{self.episode.name} {shot}")
+                    self.store.commit(name, key=key, check=_is_cube)
 
     def _assemble(self, files: Mapping[ShotId, Path], rate: Fraction) -> None:
         """Join the finished shots; sound comes from the sources, cut to each shot's length."""
@@ -360,3 +373,7 @@ class EpisodeRun:
 
 def _bypass_record(step: Step) -> str:
     return step.output.rpartition(".")[0] + ".bypassed"
+
+
+def _is_cube(path: Path) -> None:
+    read_cube(path)

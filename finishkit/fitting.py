@@ -152,7 +152,12 @@ class Fitter:
             version=int("".join(f"{s.version:03}" for s in stages)),
             attempts=attempts,
             limits=gate_limits("upscale", look),
-            encoding=master_encoding(master.crf, master.preset, master.encoder_threads),
+            encoding=master_encoding(
+                master.crf,
+                master.preset,
+                master.encoder_threads,
+                keep_grain=any(grained.values()),
+            ),
             chunk=2,
             must_give=True,
             jobs=render_jobs(),

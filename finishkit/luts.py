@@ -1,11 +1,16 @@
 """The LUT files a template names: found beside it, sealed by their content."""
 
 import hashlib
+import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from finishkit.errors import FinishError
 from finishkit.settings import GradeSettings
+
+LUTS = ("pre_lut", "look_lut")
+"""Settings of the grade that name a file."""
 
 Name = Literal["pre_lut", "look_lut"]
 MAX_BYTES = 32 * 2**20
@@ -101,3 +106,21 @@ def _content(path: Path) -> bytes:
             ' "".',
             "lut_missing",
         ) from error
+
+
+def canonical_sha256(values: Mapping[str, Any]) -> str:
+    """Return the digest of a template's values; of a LUT its content counts, not its place.
+
+    Parameters
+    ----------
+    values : Mapping
+        As of ``model_dump(mode="json")``.
+    """
+    text = json.dumps(without_names(values), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def without_names(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a template's values without the places of its LUT files."""
+    grade = {k: v for k, v in values["grade"].items() if k not in LUTS}
+    return {**values, "grade": grade}

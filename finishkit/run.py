@@ -223,9 +223,7 @@ def _finished(run: EpisodeRun, jobs: int | None) -> Report:
     if files:
         kept = tuple(s for s in good if s.id in files)
         done = Episode(name=good.name, root=good.root, shots=kept, characters=good.characters)
-        finished = _measured(
-            done, store, jobs, say, "measure again", run.backend, None, paths=files
-        )
+        finished = _measured(done, store, jobs, say, "measure again", run.backend, None, files, raw)
     report = build_report(
         episode=episode,
         raw=raw,
@@ -306,14 +304,17 @@ def _measured(
     backend: str,
     failed: dict[str, FinishError] | None,
     paths: Mapping[ShotId, Path] | None = None,
+    raw: Measurements | None = None,
 ) -> Measurements:
     """Measure what can be; shots that cannot be are put into ``failed``, or raise without it."""
+    sources = raw.shots if raw else ()
     measured = measure(
         episode,
         jobs=jobs,
         progress=say.counter(stage),
         cache_dir=store.path("work/measure"),
         paths=paths,
+        source_px={ShotId(s.shot): min(s.width_px, s.height_px) for s in sources},
         backend=backend,
         refuse=None if failed is None else failed.__setitem__,
     )

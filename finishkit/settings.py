@@ -146,6 +146,8 @@ class MasterSettings(Value):
     preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"] = (
         "veryfast"
     )
+    cubes: bool = False
+    """Write every shot's grade as ``luts/<shot>.cube`` too, to go on with in a grading system."""
     encoder_threads: Annotated[int, Interval(ge=1, le=16)] = 2
     """Fixed here, not taken from the machine: x264 gives other bytes for other counts."""
 

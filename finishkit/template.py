@@ -1,6 +1,5 @@
 """How should it look: a draft is tuned, a template is locked, every shot gets the same one."""
 
-import hashlib
 import json
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -12,6 +11,7 @@ from pydantic import Field, ValidationError
 
 from finishkit import luts
 from finishkit.errors import FinishError
+from finishkit.luts import LUTS, canonical_sha256
 from finishkit.settings import (
     DeflickerSettings,
     FacesSettings,
@@ -33,10 +33,6 @@ MAX_BYTES = 64 * 1024
 """A template file is refused above this size before it is parsed."""
 MAX_LINE_BYTES = 2000
 """And above this line length: ``tomllib`` needs 51 s for one dotted key of 40,000 parts."""
-
-
-LUTS = ("pre_lut", "look_lut")
-"""Settings of the grade that name a file."""
 
 
 class Look(Value):
@@ -325,25 +321,8 @@ def _changed_since(
         before = _look(source, sealed)
     except (FinishError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
-    return difference(_settings(before.model_dump(mode="json")),
-                      _settings(template.model_dump(mode="json")))  # fmt: skip
-
-
-def canonical_sha256(values: Mapping[str, Any]) -> str:
-    """Return the digest of a template's values; of a LUT its content counts, not its place.
-
-    Parameters
-    ----------
-    values : Mapping
-        As of ``model_dump(mode="json")``.
-    """
-    text = json.dumps(_settings(values), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _settings(values: Mapping[str, Any]) -> dict[str, Any]:
-    grade = {k: v for k, v in values["grade"].items() if k not in LUTS}
-    return {**values, "grade": grade}
+    return difference(luts.without_names(before.model_dump(mode="json")),
+                      luts.without_names(template.model_dump(mode="json")))  # fmt: skip
 
 
 def load_look(path: str | Path) -> Look:

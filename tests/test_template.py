@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from finishkit.errors import FinishError
+from finishkit.luts import canonical_sha256
 from finishkit.template import (
     Draft,
     Look,
     Template,
-    canonical_sha256,
     difference,
     genres,
     load_genre,

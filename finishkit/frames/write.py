@@ -51,7 +51,7 @@ take ffvhuff, carry colour tags, and Matroska refuses it; an untagged file betwe
 shifts skin by Delta E 16 over five stages. x264 at QP 0 is lossless, tagged, and plays anywhere."""
 
 
-def master_encoding(crf: int, preset: str, threads: int) -> Encoding:
+def master_encoding(crf: int, preset: str, threads: int, *, keep_grain: bool = False) -> Encoding:
     """Return the encoding of deliverables: H.264 High, 8-bit 4:2:0, closed groups.
 
     Parameters
@@ -62,6 +62,10 @@ def master_encoding(crf: int, preset: str, threads: int) -> Encoding:
         x264 preset.
     threads : int
         Of the encoder; fixed, see :class:`Encoding`.
+    keep_grain : bool
+        Spend bits on grain, as x264's ``tune=grain`` does with them. Of grain of one code the
+        usual settings leave 12 to 28 % at CRF 16, other shares from frame to frame; these 44 to
+        48 %, for 1.6 times the bytes (measured on enlarged shots).
 
     Returns
     -------
@@ -74,6 +78,11 @@ def master_encoding(crf: int, preset: str, threads: int) -> Encoding:
         "open-gop=0:scenecut=0:keyint=48:min-keyint=48:bframes=2:b-adapt=0:rc-lookahead=24"
         ":cpu-independent=1"
     )
+    if keep_grain:
+        x264 += (
+            ":deadzone-inter=6:deadzone-intra=6:no-dct-decimate=1:aq-strength=0.5:qcomp=0.8"
+            ":psy-rd=1.0,0.25:deblock=-2,-2"
+        )
     return Encoding(
         codec="libx264",
         container="mp4",

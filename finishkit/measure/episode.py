@@ -59,6 +59,7 @@ def measure(
     only: Iterable[str] | None = None,
     paths: Mapping[ShotId, Path] | None = None,
     matrices: Mapping[ShotId, Matrix] | None = None,
+    source_px: Mapping[ShotId, int] | None = None,
     backend: str = AUTO,
     refuse: Refuse | None = None,
 ) -> Measurements:
@@ -81,6 +82,8 @@ def measure(
         Measure these files instead of the shots' own (the finished ones, say).
     matrices : Mapping of ShotId to {'bt709', 'bt601'}, optional
         Overrides the files' own, see :func:`finishkit.frames.read_frames`.
+    source_px : Mapping of ShotId to int, optional
+        Short sides of what finished shots were made from: their sharpness is read at that size.
     backend : str
         Face backend, see :func:`finishkit.measure.identity.choose_backend`.
     refuse : callable, optional
@@ -104,7 +107,12 @@ def measure(
     pictured = _pictured(episode.characters, backend, cache_dir) if wanted & FACE else {}
     observed = _observe_all(
         [
-            _Job(shot.id, (paths or {}).get(shot.id, shot.path), (matrices or {}).get(shot.id))
+            _Job(
+                shot.id,
+                (paths or {}).get(shot.id, shot.path),
+                (matrices or {}).get(shot.id),
+                (source_px or {}).get(shot.id),
+            )
             for shot in episode
         ],
         wanted,
@@ -209,6 +217,7 @@ class _Job:
     shot: str
     path: Path
     matrix: Matrix | None
+    source_px: int | None
 
 
 def _wanted(only: Iterable[str] | None) -> frozenset[str]:
@@ -315,7 +324,8 @@ def _key(job: _Job, wanted: frozenset[str], backend: str) -> str:
             f"Shot {job.shot}: {job.path} cannot be read ({error.strerror}).", "unreadable"
         ) from error
     who = load_backend(backend).name
-    return digest("observation", VERSION, source, who, job.matrix, sorted(wanted))
+    said = (job.matrix, job.source_px)
+    return digest("observation", VERSION, source, who, said, sorted(wanted))
 
 
 def _observations(
@@ -333,7 +343,14 @@ def _observations(
 
 def _observed(job: _Job, beat: Beat, *, wanted: frozenset[str], backend: str) -> Observation:
     try:
-        return observe(job.path, backend=backend, matrix=job.matrix, only=wanted, beat=beat)
+        return observe(
+            job.path,
+            backend=backend,
+            matrix=job.matrix,
+            only=wanted,
+            source_px=job.source_px,
+            beat=beat,
+        )
     except FinishError as error:
         raise FinishError(f"Shot {job.shot}: {error}", error.code) from error
     except Exception as error:

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from finishkit.frames import Matrix, glances, probe
+from finishkit.measure.at_source import at_source_size
 from finishkit.measure.colour import AXES, BLACK_EV
 from finishkit.measure.flicker import MIN_FRAMES, flicker
 from finishkit.measure.flicker import MIN_SIDE_PX as FLICKER_MIN_PX
@@ -29,6 +30,7 @@ def observe(
     backend: str = "dlib",
     matrix: Matrix | None = None,
     only: Iterable[str] | None = None,
+    source_px: int | None = None,
     beat: Callable[[], None] = lambda: None,
 ) -> Observation:
     """Measure one clip in one decode pass.
@@ -43,6 +45,9 @@ def observe(
         Overrides the file's own, see :func:`finishkit.frames.read_frames`.
     only : iterable of str, optional
         Names of the metrics wanted; all by default.
+    source_px : int, optional
+        Short side of what a finished clip was made from: its sharpness is read, and told, in the
+        source's pixels, see :func:`finishkit.measure.at_source.at_source_size`.
     beat : callable, optional
         Called at every frame, to show that work goes on.
 
@@ -67,7 +72,7 @@ def observe(
     values: dict[str, float | None] = {}
     why: dict[str, str] = {}
     rhythm = cadence(np.array(seen.differences), rate)
-    confidence = _detail(look, values, why)
+    confidence = _detail(look, source_px, values, why)
     _colour(look, values, why)
     _motion(look, rhythm, rate, values, why)
     return Observation(
@@ -103,15 +108,21 @@ def _run(
     return look
 
 
-def _detail(look: OnePass, values: dict[str, float | None], why: dict[str, str]) -> int:
+def _detail(
+    look: OnePass,
+    source_px: int | None,
+    values: dict[str, float | None],
+    why: dict[str, str],
+) -> int:
     if not look.wanted & DETAIL:
         return 0
     seen = look.gathered
-    sharp = shot_sharpness(seen.native, seen.speeds_pct)
+    short_px = min(source_px or min(seen.size_px), min(seen.size_px))
+    sharp = shot_sharpness([at_source_size(n, short_px) for n in seen.native], seen.speeds_pct)
     confidence = sharp.confidence if sharp else 0
     known = sharp if sharp and confidence >= MIN_CONFIDENCE else None
     values["eff_r"] = known.r if known else None
-    values["eff_px"] = known.r * min(seen.size_px) if known else None
+    values["eff_px"] = known.r * short_px if known else None
     if known is None:
         reason = (
             f"Sharpness cannot be judged: only {confidence} places with texture"

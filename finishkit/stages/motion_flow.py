@@ -132,7 +132,7 @@ class Gap:
     @cached_property
     def cut(self) -> bool:
         """Whether the two show different things."""
-        return float(self.forward_miss.mean()) / 255 > CUT_RESIDUAL
+        return _cuts(self.forward_miss)
 
     @cached_property
     def confidence(self) -> float:
@@ -249,7 +249,12 @@ def _sampled(picture: Field, at: NDArray[np.floating], kernel: int = cv2.INTER_L
 
 
 def _miss(here: Shown, there: Shown, flow: Field) -> Field:
-    return np.abs(here.blurred - _sampled(there.blurred, _grid(*flow.shape[:2]) + flow))
+    found = _sampled(there.blurred, _grid(*flow.shape[:2]) + flow)
+    return np.asarray(cv2.absdiff(here.blurred, found), np.float32)
+
+
+def _cuts(miss: Field) -> bool:
+    return float(miss.mean()) / 255 > CUT_RESIDUAL
 
 
 def _doubt(flow: Field, other: Field) -> Field:
@@ -264,7 +269,7 @@ def _say(doubt: Field, at: Field) -> Field:
     x, y = at[..., 0], at[..., 1]
     beyond = np.maximum(np.maximum(-x, x - (width - 1)), np.maximum(-y, y - (height - 1)))
     seen = np.exp(np.float32(-HIDDEN) * failed * failed) * (1 - np.clip(beyond, 0, 1))
-    return seen + np.float32(1e-6)
+    return np.asarray(seen + np.float32(1e-6), np.float32)
 
 
 def _speed(own: Field, span_s: float, outer: Field, outer_miss: Field, outer_s: float) -> Field:
@@ -286,11 +291,12 @@ def _origins(
 ) -> tuple[Field, Field]:
     """Return where each pixel of the picture to make comes from, in both true frames."""
     leaving = arriving = None
-    if before is not None and not before.cut:
+    # Asked of one direction only: the other would cost a flow.
+    if before is not None and not _cuts(before.backward_miss):
         leaving = _speed(
             gap.forward, gap.span_s, -before.backward, before.backward_miss, before.span_s
         )
-    if after is not None and not after.cut:
+    if after is not None and not _cuts(after.forward_miss):
         arriving = _speed(
             -gap.backward, gap.span_s, after.forward, after.forward_miss, after.span_s
         )
@@ -315,10 +321,10 @@ def _origins(
 def _source(moved: Field, grid: Field) -> Field:
     """Return where each pixel set out from when those of ``grid`` move by ``moved``.
 
-    Solves ``u + moved(u) = x`` for ``u`` by fixed-point steps; three are enough for motion
-    smoother than one px a px.
+    Solves ``u + moved(u) = x`` for ``u`` by fixed-point steps; two are enough for motion
+    smoother than half a px a px.
     """
     at = grid - moved
-    for _ in range(3):
+    for _ in range(2):
         at = grid - _sampled(moved, at)
     return at

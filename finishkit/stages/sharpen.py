@@ -12,7 +12,6 @@ from typing import Final
 
 import cv2
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 from finishkit.frames import Frames
@@ -324,47 +323,6 @@ def _told(lumas: list[NDArray[np.uint8]]) -> Sharpness | None:
 
 def _lumas(frames: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
     return [np.asarray(cv2.cvtColor(f, cv2.COLOR_RGB2GRAY), np.uint8) for f in frames]
-
-
-def finished_sharpness(lumas: list[NDArray[np.uint8]], source_px: int) -> Sharpness | None:
-    """Measure finished frames as their source is measured.
-
-    Parameters
-    ----------
-    lumas : list of ndarray, shape (h, w), dtype uint8
-        Frames of the finished shot at its size.
-    source_px : int
-        Short side of the source, pixels; ``eff_px`` is ``r * source_px``.
-
-    Returns
-    -------
-    sharpness : Sharpness or None
-        ``log2_r`` against the source's pixels. None when nothing could be judged.
-
-    Notes
-    -----
-    A file of 2160 px made from 404 reads 1.1 to 1.8 octaves crisper than its source, in no order:
-    its own grain is all that is found above the source's limit. Here the frames are brought back
-    to the source's size first, by area to twice its size at most and by dropping the cosines
-    above its limit from there (area alone costs 0.07 to 0.21 octave). Measured on seven shots,
-    enlarged by Lanczos, with grain, encoded at CRF 16: 0.01 to 0.08 octave below what they had
-    before enlarging.
-    """
-    return shot_sharpness([_reduced(luma, source_px) for luma in lumas])
-
-
-def _reduced(luma: NDArray[np.uint8], short_px: int) -> NDArray[np.uint8]:
-    scale = short_px / min(luma.shape)
-    if scale >= 1:
-        return luma
-    height, width = (round(side * scale) for side in luma.shape)
-    unit = luma.astype(np.float32)
-    if 2 * scale < 1:
-        unit = np.asarray(cv2.resize(unit, (2 * width, 2 * height), interpolation=cv2.INTER_AREA))
-    share = math.sqrt(height * width / unit.size)
-    low = np.asarray(scipy.fft.dctn(unit, norm="ortho"))[:height, :width] * share
-    small = np.asarray(scipy.fft.idctn(low, norm="ortho"))
-    return np.round(small).clip(0, 255).astype(np.uint8)
 
 
 class SharpenStage:

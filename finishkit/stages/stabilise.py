@@ -83,10 +83,25 @@ class Stabilise:
             yield _moved(picture, self.corrections[min(index, last)], self.zoom), time
 
 
-def _placement(
+def placement(
     correction: NDArray[np.float64], zoom: float, width: int, height: int
 ) -> NDArray[np.float64]:
-    """Return the 2x3 matrix that takes a place in the picture to where it is shown, in px."""
+    """Return the matrix that takes a place in the picture to where it is shown.
+
+    Parameters
+    ----------
+    correction : ndarray, shape (4,), dtype float64
+        A row of :attr:`Stabilise.corrections`.
+    zoom : float
+        The shot's.
+    width, height : int
+        Of the picture, px.
+
+    Returns
+    -------
+    place : ndarray, shape (2, 3), dtype float64
+        Of px, pixel centres at whole numbers.
+    """
     right, down, turn, growth = correction
     scale = zoom * np.exp(growth)
     turned = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
@@ -101,7 +116,7 @@ def _moved(
     height, width = picture.shape[:2]
     shown = cv2.warpAffine(
         picture,
-        _placement(correction, zoom, width, height),
+        placement(correction, zoom, width, height),
         (width, height),
         flags=cv2.INTER_LANCZOS4,
         # Never seen, but for the half pixel that the kernel reaches over the edge.

@@ -12,23 +12,33 @@ from finishkit.shots import ShotId
 from finishkit.stages.deflicker import DeflickerStage
 from finishkit.stages.faces import FacesStage
 from finishkit.stages.grade import GradeStage
+from finishkit.stages.grain import GrainStage
 from finishkit.stages.interpolate import InterpolateStage
+from finishkit.stages.sharpen import Sharpen, SharpenStage
 from finishkit.stages.upscale import UpscaleStage
 from finishkit.template import (
     DeflickerSettings,
     FacesSettings,
     GradeSettings,
+    GrainSettings,
     InterpolateSettings,
+    SharpenSettings,
     UpscaleSettings,
 )
 
 ILL = {"flick_g": 1.0, "flick_l": 1.0, "flick_c": 1.0, "dup_ratio": 0.3, "eff_r": 0.9}
+SHARPENED = Sharpen(
+    blur_px=1.0, regular=0.01, skin_share=0.5, core_codes=3.0,
+    before_oct=7.0, goal_oct=7.5, after_oct=7.5,
+)  # fmt: skip
 STAGES = {
     "faces": (FacesStage(), FacesSettings(), {}),
     "deflicker": (DeflickerStage(), DeflickerSettings(), {}),
     "interpolate": (InterpolateStage(), InterpolateSettings(), {}),
     "upscale": (UpscaleStage(), UpscaleSettings(model="lanczos"), {"out_size_px": (72, 128)}),
     "grade": (GradeStage(), GradeSettings(saturation=1.1, contrast=1.05), {}),
+    "sharpen": (SharpenStage(), SharpenSettings(), {"solved": {ShotId("a"): SHARPENED}}),
+    "grain": (GrainStage(), GrainSettings(), {}),
 }
 CONTENT = ["faces", "deflicker", "interpolate", "grade"]
 

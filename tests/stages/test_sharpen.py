@@ -18,7 +18,6 @@ from finishkit.stages.sharpen import (
     Sharpen,
     SharpenStage,
     bands,
-    finished_sharpness,
     solve_sharpen,
 )
 
@@ -218,19 +217,6 @@ def test_strength_zero_is_no_filter_and_filters_travel(shot_input):
         "b": None,
     }
     assert pickle.loads(pickle.dumps(made())) == made()
-
-
-def test_a_finished_frame_reads_as_its_source_did():
-    soft = blurred(photograph(), 1.2)
-    large = np.asarray(cv2.resize(soft, None, fx=5.3, fy=5.3, interpolation=cv2.INTER_LANCZOS4))
-    luma = np.asarray(cv2.cvtColor(large, cv2.COLOR_RGB2GRAY), np.uint8)
-    found = finished_sharpness([luma], 384)
-    plain = effective_resolution(luma)
-    assert found is not None
-    assert plain is not None
-    own = eff_oct(soft) - math.log2(384)
-    assert found.log2_r == pytest.approx(own, abs=0.1)
-    assert abs(plain.log2_r + math.log2(5.3) - own) > 0.2
 
 
 @pytest.mark.footage
