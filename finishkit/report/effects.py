@@ -10,6 +10,7 @@ from finishkit.measure import Measurements, ShotMeasurement
 from finishkit.measure.colour import AXES, colour_jump
 from finishkit.report.finished import Effect
 from finishkit.verdict import Limits
+from finishkit.verdict.scales import Standing
 
 SPREAD_RATIO = 0.5
 """Finishing should at least halve the spread of sharpness (mission, P3)."""
@@ -53,7 +54,7 @@ def finishing_effects(
         return ()
     before_shots, after_shots = [a for a, _ in pairs], [b for _, b in pairs]
     spread, quartiles = sharpness_spread_oct(before_shots), sharpness_iqr_oct(before_shots)
-    distance = scene_distance_de(before_shots)
+    off = colour_off_de(raw, limits)
     return (
         Effect(
             name="sharpness_spread_oct",
@@ -76,14 +77,14 @@ def finishing_effects(
             f" Half of what it was, or {EVEN_OCT:g}.",
         ),
         Effect(
-            name="scene_distance_de",
-            label="Colour distance to the scene, worst tenth",
+            name="colour_off_de",
+            label="Colour off its scene, worst tenth",
             unit="ΔE-equivalents",
-            before=distance,
-            after=scene_distance_de(after_shots),
-            target=_halved(distance, COLOUR_TARGET_DE, decimals=1),
-            text="How far nine in ten shots lie at most from the middle of their scene; other"
-            f" framings differ too. Half of what it was, or {COLOUR_TARGET_DE:g}.",
+            before=off,
+            after=colour_off_de(finished, limits),
+            target=_halved(off, COLOUR_TARGET_DE, decimals=1),
+            text="How far nine in ten shots are off at most, by what set, cast and scene say beyond"
+            f" chance. Half of what it was, or {COLOUR_TARGET_DE:g}.",
             decimals=1,
         ),
         Effect(
@@ -177,31 +178,28 @@ def sharpness_iqr_oct(shots: Iterable[ShotMeasurement]) -> float | None:
     return float(high - low)
 
 
-def scene_distance_de(shots: Iterable[ShotMeasurement]) -> float | None:
-    """Return how far shots lie from the middle of their scene, 90th percentile.
+def colour_off_de(measurements: Measurements, limits: Limits) -> float | None:
+    """Return how far shots are off the colour of their scene, 90th percentile.
 
     Parameters
     ----------
-    shots : iterable of ShotMeasurement
-        In any order.
+    measurements : Measurements
+        Of the whole set.
+    limits : Limits
+        ``z`` says from when an offset is taken for real.
 
     Returns
     -------
     distance : float or None
-        Delta-E equivalents over the five axes, to the scene's median axis by axis; ``None`` when
-        no scene has three shots that could be judged.
+        Delta-E equivalents over the five axes, of the part of each offset that is no chance (see
+        :meth:`finishkit.verdict.scales.Standing.certain`); ``None`` when nothing is known.
     """
-    scenes: dict[str, list[list[float]]] = {}
-    for shot in shots:
-        vector = [v for axis in AXES if (v := shot.values.get(axis)) is not None]
-        if len(vector) == len(AXES):
-            scenes.setdefault(shot.scene, []).append(vector)
-    away = [
-        colour_jump(np.median(vectors, axis=0), np.array(vector))
-        for vectors in scenes.values()
-        if len(vectors) >= 3
-        for vector in vectors
-    ]
+    standing = Standing(measurements, limits.z)
+    away = []
+    for shot in measurements.shots:
+        certain = [v for axis in AXES if (v := standing.certain(axis, shot.shot)) is not None]
+        if certain:
+            away.append(math.hypot(*certain))
     return float(np.percentile(away, 90)) if away else None
 
 

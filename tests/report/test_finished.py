@@ -118,14 +118,15 @@ def test_the_genre_weighs_what_its_viewers_look_at(make):
     assert make(raw=RAW, finished={}, weights=faces).report.reading.raw == 100.0
 
 
-def test_effects_know_the_quartiles_and_the_distance_to_the_scene(make):
+def test_effects_know_the_quartiles_and_how_far_colour_is_off(make):
     effects = {e.name: e for e in make(raw=RAW, finished={}).report.effects}
     spread = effects["sharpness_iqr_oct"]
     assert (spread.before, spread.after, spread.target) == (0.0, 0.0, 0.15)
-    # One shot of eight is 0.8 octaves of red off: the 90th percentile lies 3/10 of the way to it.
-    distance = effects["scene_distance_de"]
-    assert distance.before == pytest.approx(0.3 * 0.8 * 17)
-    assert (distance.after, distance.target) == (0.0, 3.0)
+    # One shot of eight is off, 0.8 octave of red, and that is surely no chance: the 90th percentile
+    # lies three tenths of the way to it.
+    off = effects["colour_off_de"]
+    assert off.before == pytest.approx(0.3 * 0.8 * 17, rel=0.1)
+    assert (off.after, off.target) == (0.0, 3.0)
 
 
 def test_cuts_stand_in_cut_order_before_beside_finished(make):
