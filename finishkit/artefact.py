@@ -10,7 +10,7 @@ from finishkit.errors import FinishError
 from finishkit.ingest import Ingest
 from finishkit.report.model import Gate as ReportGate
 from finishkit.shots import Shot
-from finishkit.stages.conform import Conform, conformed_count
+from finishkit.stages.conform import Conform, conformed_count, nominal_rate
 
 
 @dataclass(slots=True)
@@ -23,25 +23,26 @@ class Artefact:
     sha256: str
     conform: Conform | None
     frame_count: int
-    repeats: float
-    """Share of frames that the conform shows again: a slower clip at the master's rate."""
+    rate_fps: Fraction
     notes: dict[str, float] = field(default_factory=dict)
     gates: list[ReportGate] = field(default_factory=list)
 
 
-def artefact_of(shot: Shot, checked: Ingest, rate: Fraction) -> Artefact:
-    """Return a shot as it stands before the first pass."""
+def artefact_of(shot: Shot, checked: Ingest) -> Artefact:
+    """Return a shot as it stands before the first pass: at its own rate, made constant."""
     assert checked.probe is not None
+    rate = nominal_rate(checked.probe)
     count = conformed_count(checked.probe, rate)
-    same = checked.probe.constant_rate and checked.probe.rate_fps == rate
     return Artefact(
         shot=shot,
         checked=checked,
         path=shot.path,
         sha256=checked.sha256,
-        conform=None if same else Conform(rate_fps=rate, frame_count=count),
+        conform=(
+            None if checked.probe.constant_rate else Conform(rate_fps=rate, frame_count=count)
+        ),
         frame_count=count,
-        repeats=max(0.0, 1 - float(checked.probe.rate_fps / rate)),
+        rate_fps=rate,
     )
 
 

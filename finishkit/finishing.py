@@ -105,24 +105,25 @@ class EpisodeRun:
         self._require_licences()
         rate = self._master_rate(good, checked)
         for shot in good:
-            self.artefacts[shot.id] = artefact_of(shot, checked[shot.id], rate)
+            self.artefacts[shot.id] = artefact_of(shot, checked[shot.id])
         fitter = Fitter(
             template=self.template,
             raw=raw,
             verdict=verdict,
             backend=self.backend,
+            rate_fps=rate,
             artefacts=self.artefacts,
             engine=self.engine,
             quarantine=self.quarantine,
             say=self.say,
         )
         for stages in PASSES[:-1]:
-            self._run_pass(fitter.content(stages[0]), plan.of(stages), rate)
+            self._run_pass(fitter.content(stages[0]), plan.of(stages))
         finals = plan.of(PASSES[-1])
         render = fitter.render()
         if self.template.master.cubes:
             self._write_cubes(render)
-        self._run_pass(render, finals, rate)
+        self._run_pass(render, finals)
         files = {ShotId(s.shot): self.store.path(s.output) for s in finals
                  if s.shot in self.artefacts}  # fmt: skip
         if files:
@@ -154,7 +155,7 @@ class EpisodeRun:
             wanted, Fraction(wanted)
         )
 
-    def _run_pass(self, work: Pass, steps: Sequence[Step], rate: Fraction) -> None:
+    def _run_pass(self, work: Pass, steps: Sequence[Step]) -> None:
         """Take the set through one pass; a shot that fails its gate is tried again, weaker."""
         todo = [s for s in steps if s.shot in self.artefacts]
         total, done = len(todo), 0
@@ -178,19 +179,19 @@ class EpisodeRun:
                 if chain is None:
                     failing.append(step)
                     continue
-                key = self._key(step, work, wanted, rate)
-                if work.must_give and step.shot in self.redo:
+                key = self._key(step, work, wanted)
+                if work.final and step.shot in self.redo:
                     self.store.forget(step.output)
                 if self._taken(step, key) or self._bypassed_before(step, key):
                     tell("skip", step)
                     continue
-                waiting.append((step, self._job(step, work, chain, rate), key))
+                waiting.append((step, self._job(step, work, chain), key))
             last = attempt + 1 == len(work.attempts)
-            for step, key, result in self._execute(waiting, jobs=work.jobs):
+            for step, key, job, result in self._execute(waiting, jobs=work.jobs):
                 share = work.attempts[attempt][0]
                 if result.passed or (last and work.must_give):
-                    self._take(step, key, result, share, failed.get(step.shot, []))
-                    self.rendered += work.must_give
+                    self._take(step, key, job, result, share, failed.get(step.shot, []))
+                    self.rendered += work.final
                     tell("shot", step)
                 else:
                     gates = [g for g in report_gates(work.name, result) if not g.passed]
@@ -201,7 +202,7 @@ class EpisodeRun:
         for step in todo:
             wanted = work.chain(ShotId(step.shot))
             assert wanted is not None
-            self._bypass(step, self._key(step, work, wanted, rate), failed.get(step.shot, []))
+            self._bypass(step, self._key(step, work, wanted), failed.get(step.shot, []))
             tell("shot", step)
 
     def _bypass(self, step: Step, key: str, gates: Sequence[ReportGate]) -> None:
@@ -262,7 +263,7 @@ class EpisodeRun:
             )
         self.say("shot", stage="master", done=1, total=1)
 
-    def _key(self, step: Step, work: Pass, wanted: Chain, rate: Fraction) -> str:
+    def _key(self, step: Step, work: Pass, wanted: Chain) -> str:
         # Of the strength that was asked for: which weaker one is taken in the end follows from it.
         artefact = self.artefacts[ShotId(step.shot)]
         return digest(
@@ -271,15 +272,15 @@ class EpisodeRun:
             work.version,
             artefact.sha256,
             artefact.conform,
+            artefact.rate_fps,
             wanted,
             work.limits,
             work.encoding,
-            rate,
             self.environment,
         )
 
-    def _job(self, step: Step, work: Pass, chain: Chain, rate: Fraction) -> StepJob:
-        artefact = self.artefacts[ShotId(step.shot)]
+    def _job(self, step: Step, work: Pass, chain: Chain) -> StepJob:
+        artefact, timing = self.artefacts[ShotId(step.shot)], chain.timing
         return StepJob(
             shot=artefact.shot.id,
             source=artefact.path,
@@ -287,10 +288,10 @@ class EpisodeRun:
             part=self.store.part(step.output),
             before=artefact.conform,
             filters=(*chain.watched, *chain.free),
-            frame_count=artefact.frame_count,
-            rate_fps=rate,
+            frame_count=timing.frame_count if timing else artefact.frame_count,
+            rate_fps=timing.rate_fps if timing else artefact.rate_fps,
             encoding=work.encoding,
-            audio_from=artefact.shot.path if work.must_give else None,
+            audio_from=artefact.shot.path if work.final else None,
             chunk=work.chunk,
             gated=len(chain.watched),
             limits=work.limits,
@@ -298,7 +299,7 @@ class EpisodeRun:
 
     def _execute(
         self, waiting: Sequence[tuple[Step, StepJob, str]], jobs: int | None = None
-    ) -> Iterator[tuple[Step, str, StepResult]]:
+    ) -> Iterator[tuple[Step, str, StepJob, StepResult]]:
         known = {job.shot: (step, key) for step, job, key in waiting}
         for job, result in self.engine.map(execute_step, [j for _, j, _ in waiting], jobs=jobs):
             if isinstance(result, Exception):
@@ -307,7 +308,7 @@ class EpisodeRun:
                 self.quarantine(job.shot, as_finish_error(job.shot, result))
             else:
                 step, key = known[job.shot]
-                yield step, key, result
+                yield step, key, job, result
 
     def _taken(self, step: Step, key: str) -> bool:
         """Carry on from a file that stands from an earlier run, when it is the right one."""
@@ -320,9 +321,14 @@ class EpisodeRun:
         return True
 
     def _take(
-        self, step: Step, key: str, result: StepResult, share: float, failed: Sequence[ReportGate]
+        self,
+        step: Step,
+        key: str,
+        job: StepJob,
+        result: StepResult,
+        share: float,
+        failed: Sequence[ReportGate],
     ) -> None:
-        artefact = self.artefacts[ShotId(step.shot)]
         name = step.stages[0]
         notes = dict(result.notes)
         if share < 1:
@@ -331,10 +337,12 @@ class EpisodeRun:
         entry = self.store.commit(
             step.output,
             key=key,
-            check=lambda path: check_video(path, artefact.frame_count),
+            check=lambda path: check_video(path, job.frame_count),
             facts={
                 "notes": notes,
                 "gates": [g.model_dump(mode="json") for g in gates],
+                "frame_count": job.frame_count,
+                "rate_fps": str(job.rate_fps),
                 "elapsed_s": round(result.elapsed_s, 3),
             },
         )
@@ -346,6 +354,8 @@ class EpisodeRun:
         artefact.path = self.store.path(step.output)
         artefact.sha256 = entry.sha256
         artefact.conform = None
+        artefact.frame_count = entry.facts["frame_count"]
+        artefact.rate_fps = Fraction(entry.facts["rate_fps"])
         self._remember(shot, entry)
         if step.stages == PASSES[-1]:
             self.store.mark(shot, "finished")

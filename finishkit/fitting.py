@@ -1,6 +1,7 @@
 """From the set as it stands to the next pass over it: what every stage will do to every shot."""
 
 from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -62,6 +63,8 @@ class Fitter:
         On ``raw``.
     backend : str
         What finds and compares faces.
+    rate_fps : Fraction
+        The master's.
     artefacts : mapping of ShotId to Artefact
         The shots as they stand; read anew for every pass.
     engine : Engine
@@ -78,13 +81,15 @@ class Fitter:
         raw: Measurements,
         verdict: Verdict,
         backend: str,
+        rate_fps: Fraction,
         artefacts: Mapping[ShotId, Artefact],
         engine: Engine,
         quarantine: Callable[[ShotId, FinishError], None],
         say: Progress,
     ) -> None:
         self._template, self._raw, self._verdict = template, raw, verdict
-        self._backend, self._artefacts, self._engine = backend, artefacts, engine
+        self._backend, self._rate = backend, rate_fps
+        self._artefacts, self._engine = artefacts, engine
         self._quarantine, self._say = quarantine, say
 
     def content(self, name: str) -> Pass:
@@ -102,13 +107,15 @@ class Fitter:
             more["backend"] = self._backend
         elif name == "stabilise":
             more = self._paths([s for s in inputs if wants_path(s, settings)])
+        elif name == "interpolate":
+            more["rate_fps"] = self._rate
         attempts = []
-        for share in SHARES:
+        # A shot of another rate cannot stay as it is: at the last its nearest frames are shown.
+        last = (0.0,) if name == "interpolate" else ()
+        for share in (*SHARES, *last):
             weaker = settings.replace(strength=settings.strength * share)
             fitted = stage.fit(inputs, weaker, **more)
-            attempts.append(
-                (share, {s: None if f is None else Chain.of((f,)) for s, f in fitted.items()})
-            )
+            attempts.append((share, {shot: _alone(f) for shot, f in fitted.items()}))
         return Pass(
             name=name,
             version=stage.version,
@@ -116,6 +123,7 @@ class Fitter:
             limits=gate_limits(name, self._template),
             encoding=MEZZANINE,
             chunk=8,
+            must_give=bool(last),
         )
 
     def render(self) -> Pass:
@@ -160,6 +168,7 @@ class Fitter:
             ),
             chunk=2,
             must_give=True,
+            final=True,
             jobs=render_jobs(),
         )
 
@@ -169,18 +178,18 @@ class Fitter:
         offsets = colour_offsets(self._raw, self._template.limits) if samples else {}
         inputs = []
         for shot, artefact in self._artefacts.items():
-            measured = dict(values[shot])
-            repeated = measured.get("dup_ratio")
-            if repeated is not None:
-                # Shown at a higher rate, frames repeat by design: the cadence stage must know.
-                measured["dup_ratio"] = max(repeated, artefact.repeats)
             assert artefact.checked.probe is not None
+            probe = artefact.checked.probe.replace(
+                frame_count=artefact.frame_count,
+                rate_fps=artefact.rate_fps,
+                constant_rate=True,
+            )
             inputs.append(
                 ShotInput(
                     id=shot,
                     scene=artefact.shot.scene,
-                    probe=artefact.checked.probe,
-                    measured=measured,
+                    probe=probe,
+                    measured=values[shot],
                     samples=(samples or {}).get(shot, _NO_SAMPLES),
                     flagged=shot in flagged,
                     off=offsets.get(shot),
@@ -251,6 +260,11 @@ class Fitter:
                 found[job.shot] = result
             self._say("shot", stage=stage, shot=job.shot, done=len(found), total=len(jobs))
         return found
+
+
+def _alone(one: Any) -> Chain | None:
+    """Return the chain of a content stage's filter."""
+    return None if one is None else Chain(watched=(one,), timing=getattr(one, "timing", None))
 
 
 def _table(name: str) -> Lut | None:

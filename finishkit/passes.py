@@ -7,6 +7,7 @@ from finishkit.frames import Encoding
 from finishkit.shots import ShotId
 from finishkit.stages import Filter
 from finishkit.stages.gate import GateLimits, NoteLimit
+from finishkit.stages.retime import Timing
 from finishkit.template import Template
 
 SHARES = (1.0, 0.5)
@@ -26,10 +27,13 @@ class Chain:
         First; the gate compares what goes in with what comes out.
     free : tuple of Filter
         After it: there to change colour, or unable to do harm.
+    timing : Timing or None
+        Another count and rate that come out; None keeps both.
     """
 
     watched: tuple[Filter, ...]
     free: tuple[Filter, ...] = ()
+    timing: Timing | None = None
 
     @classmethod
     def of(cls, watched: Iterable[Filter | None], free: Iterable[Filter | None] = ()) -> "Chain":
@@ -61,7 +65,10 @@ class Pass:
     chunk : int
         Frames held at a time.
     must_give : bool
-        The last attempt is taken whatever the gate says.
+        The last attempt is taken whatever the gate says: a shot at another rate, or in another
+        size, cannot be left as it was.
+    final : bool
+        What comes out is the finished shot, with its sound.
     jobs : int or None
         At most so many shots at a time; None: as many as there are workers.
     """
@@ -73,6 +80,7 @@ class Pass:
     encoding: Encoding
     chunk: int
     must_give: bool = False
+    final: bool = False
     jobs: int | None = None
 
     def chain(self, shot: ShotId, attempt: int = 0) -> Chain | None:
@@ -125,5 +133,6 @@ def gate_limits(stage: str, template: Template) -> GateLimits:
         flicker_ratio=gates.flicker_ratio,
         colour_de=gates.colour_de,
         retimes=stage == "interpolate",
+        moves=stage in ("interpolate", "stabilise"),
         noted=noted,
     )

@@ -104,8 +104,8 @@ def test_stages_run_over_all_shots_before_the_next_begins(finished):
     events = [json.loads(x) for x in (done.folder / "events.jsonl").read_text().splitlines()]
     order = [e["stage"] for e in events if e["kind"] == "stage"]
     assert order == [
-        "check", "measure", "faces", "deflicker", "interpolate", "fit the set", "upscale+grade",
-        "master", "measure again", "report",
+        "check", "measure", "faces", "deflicker", "stabilise", "interpolate", "fit the set",
+        "upscale+grade", "master", "measure again", "report",
     ]  # fmt: skip
     seen = [e["stage"] for e in events if e["stage"]]
     assert seen == sorted(seen, key=order.index)
@@ -122,8 +122,8 @@ def test_a_second_run_makes_nothing_and_changes_nothing(finished):
     last_run = events[len(events) - 1 - events[::-1].index(next(
         e for e in reversed(events) if '"check"' in e and '"stage", "stage"' in e)):]  # fmt: skip
     made = [e for e in map(json.loads, last_run)
-            if e["kind"] == "shot" and e["stage"] in ("faces", "deflicker", "interpolate",
-                                                     "upscale+grade")]  # fmt: skip
+            if e["kind"] == "shot" and e["stage"] in ("faces", "deflicker", "stabilise",
+                                                     "interpolate", "upscale+grade")]  # fmt: skip
     assert made == []
 
 
@@ -218,7 +218,7 @@ def test_a_slower_shot_gets_its_missing_frames(tmp_path):
     look = template(**{"grade.matching": "off"})
     done = finish_episode(open_episode(folder), look, tmp_path / "out", jobs=2)
     slow = next(s for s in done.report.shots if s.shot == "2")
-    assert slow.solved["interpolate.repaired"] >= 20
+    assert slow.solved["interpolate.made"] >= 20
     assert slow.finished is not None
     assert slow.finished["dup_ratio"] <= 0.05
     made = np.concatenate([f.data for f in read_frames(done.folder / "shots" / "2.mp4")])

@@ -1,14 +1,49 @@
-"""Every shot at the master's rate: frames chosen by their time, never by their number."""
+"""Uneven times made even: frames chosen by their time, never by their number."""
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Final
 
 import numpy as np
 
 from finishkit.frames import Frames, Probe
 from finishkit.stages import Notes
+
+STANDARD_FPS: Final = (
+    *(Fraction(n) for n in (8, 10, 12, 15, 16)),
+    *(Fraction(n * 1000, 1001) for n in (24, 30, 60)),
+    *(Fraction(n) for n in (24, 25, 30, 48, 50, 60)),
+)
+"""Rates that clips are made at."""
+RATE_SLACK: Final = 0.01
+"""An average this near to a standard rate is that rate, with jitter."""
+
+
+def nominal_rate(probe: Probe) -> Fraction:
+    """Return the constant rate a clip is brought to before its content is treated.
+
+    Parameters
+    ----------
+    probe : Probe
+        With counted frames and measured duration.
+
+    Returns
+    -------
+    rate_fps : Fraction
+        The clip's own where its frames are evenly spaced. Otherwise the standard rate at its
+        average, or the next above: frames that a recorder left out pull the average down, and none
+        that is there may be lost.
+    """
+    if probe.constant_rate or not probe.duration_s:
+        return probe.rate_fps
+    average = probe.frame_count / probe.duration_s
+    nearest = min(STANDARD_FPS, key=lambda rate: abs(float(rate) / average - 1))
+    if abs(float(nearest) / average - 1) <= RATE_SLACK:
+        return nearest
+    above = [rate for rate in STANDARD_FPS if rate > average]
+    return min(above, default=probe.rate_fps)
 
 
 def conformed_count(probe: Probe, rate_fps: Fraction) -> int:
@@ -19,7 +54,7 @@ def conformed_count(probe: Probe, rate_fps: Fraction) -> int:
     probe : Probe
         With counted frames and measured duration.
     rate_fps : Fraction
-        The master's rate.
+        The rate wanted, see :func:`nominal_rate`.
     """
     if probe.constant_rate and probe.rate_fps == rate_fps:
         return probe.frame_count
@@ -28,7 +63,10 @@ def conformed_count(probe: Probe, rate_fps: Fraction) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conform:
-    """Show at each tick of the new rate the frame that a player would show there.
+    """Show each frame from the tick nearest to its time on, until the next one's.
+
+    To the nearest, not to the next: a frame that jitters round its tick would otherwise be shown
+    late, its neighbour twice, and the one after it not at all.
 
     Attributes
     ----------
@@ -44,8 +82,7 @@ class Conform:
         """Yield one frame a chunk; a frame may be shown again or not at all."""
         notes["conform.frames"] = float(self.frame_count)
         given = 0
-        # A tick a thousandth of a frame early still shows the frame that starts there.
-        early = 1e-3 / float(self.rate_fps)
+        early = 0.5 / float(self.rate_fps)
         shown = None
         for chunk in frames:
             for i in range(len(chunk)):

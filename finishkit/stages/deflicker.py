@@ -265,8 +265,10 @@ def _change_of_light(
         values = logs[..., channel][sure[..., channel]]
         if len(values) >= 64:
             ratio[channel] = np.median(values)
-    luma_log = logs @ _LUMA.astype(np.float32)
-    tiles = _tile_medians(luma_log, sure.all(axis=-1), rows, columns)
+    # Of the luma, not of all three channels: saturated colour is near black in one of them.
+    light = [np.maximum(picture @ _LUMA.astype(np.float32), 1e-3) for picture in (now.rgb, warped)]
+    lit = (np.minimum(*light) > _USABLE[0]) & (np.maximum(*light) < _USABLE[1]) & usable
+    tiles = _tile_medians(np.log(light[0] / light[1]), lit, rows, columns)
     tiles -= np.nanmedian(tiles) if np.isfinite(tiles).any() else 0.0
     # A tile without flat places, or where something new came in, says nothing of the light.
     known = np.isfinite(tiles) & (np.abs(tiles) <= MAX_LOCAL_GAIN)

@@ -63,6 +63,9 @@ class GateLimits(Value):
     retimes : bool
         The stage changes the rate: frames are compared with those shown at their time, and frozen
         ones are not looked for, since a repeat is what is fallen back to.
+    moves : bool
+        The stage moves what is shown: colour is compared over the whole picture, not place by
+        place (a freeze of nine frames that moves again shifts places by 2.5 dE).
     noted : tuple of NoteLimit
         What the stage measures itself while it runs.
     """
@@ -71,6 +74,7 @@ class GateLimits(Value):
     flicker_floor_lstar: float = 0.05
     colour_de: float | None = 2.0
     retimes: bool = False
+    moves: bool = False
     noted: tuple[NoteLimit, ...] = ()
 
 
@@ -130,8 +134,15 @@ class GateReading:
         second = (light[2:] - 2 * light[1:-1] + light[:-2]) / np.sqrt(6)
         return float(np.median(np.sqrt(np.mean(second**2, axis=0))))
 
+    def same_times(self, other: "GateReading") -> bool:
+        """Return whether the other side shows as many frames at the same times."""
+        same = len(self.pts_s) == len(other.pts_s)
+        return same and bool(np.allclose(self.pts_s, other.pts_s, rtol=0, atol=1e-9))
+
     def shown_at(self, pts_s: NDArray[np.float64]) -> "GateReading":
         """Return the reading as it would be at other times: the frame shown then, again or not."""
+        if not len(self.pts_s):
+            return self
         shown = np.clip(np.searchsorted(self.pts_s, pts_s + 1e-6, side="right") - 1, 0, None)
         return GateReading(
             pts_s=pts_s,
@@ -263,7 +274,7 @@ class Gate:
         before, after = self.readings
         said = notes or {}
         noted = [_noted(bound, said) for bound in limits.noted if bound.note in said]
-        if limits.retimes and len(before.pts_s) and len(after.pts_s):
+        if limits.retimes and not before.same_times(after):
             before = before.shown_at(after.pts_s)
             results = [_finite(before, after), _black(before, after)]
         else:
@@ -273,7 +284,7 @@ class Gate:
             results += [_times(before, after), _black(before, after), _frozen(before, after)]
         results.append(_flicker(before, after, limits))
         if limits.colour_de is not None and len(before.pts_s):
-            results.append(_colour(before, after, limits.colour_de))
+            results.append(_colour(before, after, limits.colour_de, whole=limits.moves))
         return (*results, *noted)
 
 
@@ -328,8 +339,10 @@ def _flicker(before: GateReading, after: GateReading, limits: GateLimits) -> Gat
     return _result("flicker", was, now, limit, f"Flicker went from {was:.2f} to {now:.2f} L*.")
 
 
-def _colour(before: GateReading, after: GateReading, limit: float) -> GateResult:
+def _colour(before: GateReading, after: GateReading, limit: float, *, whole: bool) -> GateResult:
     # Averaged over the shot, so that a deflicker, which moves single frames, is not a shift.
-    shift = np.linalg.norm(after.lab.mean(axis=0) - before.lab.mean(axis=0), axis=-1)
-    worst = float(np.percentile(shift, 95))
+    was, now = before.lab.mean(axis=0), after.lab.mean(axis=0)
+    if whole:
+        was, now = was.mean(axis=0, keepdims=True), now.mean(axis=0, keepdims=True)
+    worst = float(np.percentile(np.linalg.norm(now - was, axis=-1), 95))
     return _result("colour", 0.0, worst, limit, f"Low-frequency colour moved by {worst:.1f} dE.")

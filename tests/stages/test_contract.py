@@ -9,12 +9,14 @@ import pytest
 
 from finishkit.frames import Frames
 from finishkit.shots import ShotId
+from finishkit.stages.camera_path import CameraPath
 from finishkit.stages.deflicker import DeflickerStage
 from finishkit.stages.faces import FacesStage
 from finishkit.stages.grade import GradeStage
 from finishkit.stages.grain import GrainStage
 from finishkit.stages.interpolate import InterpolateStage
 from finishkit.stages.sharpen import Sharpen, SharpenStage
+from finishkit.stages.stabilise import StabiliseStage
 from finishkit.stages.upscale import UpscaleStage
 from finishkit.template import (
     DeflickerSettings,
@@ -23,10 +25,16 @@ from finishkit.template import (
     GrainSettings,
     InterpolateSettings,
     SharpenSettings,
+    StabiliseSettings,
     UpscaleSettings,
 )
 
 ILL = {"flick_g": 1.0, "flick_l": 1.0, "flick_c": 1.0, "dup_ratio": 0.3, "eff_r": 0.9}
+ILL["shake_pct"] = 1.0
+SHAKEN = CameraPath(
+    bends=np.random.default_rng(1).normal(0, 0.01, (13, 4)) * [1, 1, 0.3, 0.1],
+    cuts=(), repeats=np.zeros(13, bool), aspect=80 / 46,
+)  # fmt: skip
 SHARPENED = Sharpen(
     blur_px=1.0, regular=0.01, skin_share=0.5, core_codes=3.0,
     before_oct=7.0, goal_oct=7.5, after_oct=7.5,
@@ -39,8 +47,9 @@ STAGES = {
     "grade": (GradeStage(), GradeSettings(saturation=1.1, contrast=1.05), {}),
     "sharpen": (SharpenStage(), SharpenSettings(), {"solved": {ShotId("a"): SHARPENED}}),
     "grain": (GrainStage(), GrainSettings(), {}),
+    "stabilise": (StabiliseStage(), StabiliseSettings(), {"paths": {ShotId("a"): SHAKEN}}),
 }
-CONTENT = ["faces", "deflicker", "interpolate", "grade"]
+CONTENT = ["faces", "deflicker", "interpolate", "grade", "stabilise"]
 
 
 def clip(frames=13, height=80, width=46):

@@ -246,9 +246,9 @@ def template_default(local=False):
     return Deflicker(share=removed_share(settings.strength), half_window=half, local=local)
 
 
-# Shot 2 stands still, the camera moves in 7.
+# Shots 1 (dark) and 2 stand still, the camera moves in 7.
 @pytest.mark.footage
-@pytest.mark.parametrize("shot", [2, 7])
+@pytest.mark.parametrize("shot", [1, 2, 7])
 def test_tiles_and_colour_of_real_clips_are_steadied(footage, shot):
     clean = real(footage, shot)
     height, width = clean.shape[1:3]

@@ -185,3 +185,13 @@ def test_a_stage_that_retimes_is_compared_by_time():
         pass
     results = {r.name: r for r in dark.verdict(GateLimits(retimes=True))}
     assert {"black"} <= failed(results) <= {"black", "flicker", "colour"}
+
+
+def test_a_stage_that_moves_things_is_judged_by_the_whole_picture():
+    half = np.zeros((20, 96, 54, 3), np.float32) + 0.3
+    half[:, :, :27] = 0.6
+    moved = half[:, :, ::-1].copy()
+    assert "colour" in failed(judged(half, moved))
+    assert "colour" not in failed(judged(half, moved, GateLimits(moves=True)))
+    brighter = np.clip(moved + 0.1, 0, 1).astype(np.float32)
+    assert "colour" in failed(judged(half, brighter, GateLimits(moves=True)))
