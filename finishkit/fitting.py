@@ -199,7 +199,12 @@ class Fitter:
 
     def _paths(self, shots: Sequence[ShotInput]) -> dict[str, Any]:
         jobs = [
-            PathJob(shot=s.id, source=self._artefacts[s.id].path, backend=self._backend)
+            PathJob(
+                shot=s.id,
+                source=self._artefacts[s.id].path,
+                before=self._artefacts[s.id].conform,
+                backend=self._backend,
+            )
             for s in shots
         ]
         seen = self._looked("follow the camera", follow_camera, jobs)

@@ -13,11 +13,15 @@ from finishkit.measure.sampling import picks
 from finishkit.settings import SharpenSettings
 from finishkit.shots import ShotId
 from finishkit.stages.camera_path import CameraPath, camera_path
+from finishkit.stages.conform import Conform
 from finishkit.stages.sharpen import Band, Sharpen, solve_sharpen
 from finishkit.stages.stabilise import FaceAt
 
 FACES_EVERY_S = 0.5
 """How often faces are looked for where the camera is steadied: none may be cut off."""
+
+PATH_SHORT_PX = 360
+"""Size at which a camera is followed: the metric's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,12 +88,15 @@ class PathJob:
     ----------
     shot : ShotId
     source : Path
+    before : Conform or None
+        Comes first in the pass too: the path must be of the frames that will be moved.
     backend : str
         What finds faces.
     """
 
     shot: ShotId
     source: Path
+    before: Conform | None
     backend: str
 
 
@@ -115,5 +122,5 @@ def follow_camera(job: PathJob) -> tuple[CameraPath, tuple[FaceAt, ...]]:
             next_s = float(chunk.pts_s[0]) + FACES_EVERY_S
             found = backend.detect(chunk.as_uint8()[0])
             faces += [(float(chunk.pts_s[0]), face.box) for face in found]
-    frames = read_frames(job.source, dtype="uint8", chunk=4)
-    return camera_path(frames), tuple(faces)
+    frames = read_frames(job.source, dtype="uint8", chunk=4, short_side_px=PATH_SHORT_PX)
+    return camera_path(frames if job.before is None else job.before(frames, {})), tuple(faces)

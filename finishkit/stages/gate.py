@@ -65,7 +65,8 @@ class GateLimits(Value):
         ones are not looked for, since a repeat is what is fallen back to.
     moves : bool
         The stage moves what is shown: colour is compared over the whole picture, not place by
-        place (a freeze of nine frames that moves again shifts places by 2.5 dE).
+        place (a freeze of nine frames that moves again shifts places by 2.5 dE), and a picture that
+        stands still at last was meant to.
     noted : tuple of NoteLimit
         What the stage measures itself while it runs.
     """
@@ -281,7 +282,9 @@ class Gate:
             results = [_count(before, after), _finite(before, after)]
             if len(before.pts_s) != len(after.pts_s):
                 return (*results, *noted)
-            results += [_times(before, after), _black(before, after), _frozen(before, after)]
+            results += [_times(before, after), _black(before, after)]
+            if not limits.moves:
+                results.append(_frozen(before, after))
         results.append(_flicker(before, after, limits))
         if limits.colour_de is not None and len(before.pts_s):
             results.append(_colour(before, after, limits.colour_de, whole=limits.moves))

@@ -283,7 +283,8 @@ class _Writer:
             self.count["repaired" if trusted else "kept"] += repeats
         for tick in ticks:
             moment_s = tick.moment_s
-            nearest = min(originals, key=lambda o: abs(o.time_s - moment_s))
+            # Rounded, so that of two at one distance the earlier is taken.
+            nearest = min(originals, key=lambda o: round(abs(o.time_s - moment_s), 7))
             if abs(moment_s - gap.start.time_s) <= true_s:
                 yield gap.start.picture, tick.time_s
                 continue

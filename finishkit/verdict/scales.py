@@ -114,6 +114,7 @@ class Standing:
         self.shots = sorted(measurements.shots, key=lambda s: s.order)
         self.residual: dict[str, dict[str, float]] = {}
         self._z: dict[str, dict[str, float]] = {}
+        self._sd: dict[str, dict[str, float]] = {}
         self._witnesses: dict[tuple[str, str], list[str]] = {}
         # Twice: a cast that drains or deepens colour contradicts its neighbour in saturation, and
         # white balance says which of the two it is.
@@ -142,7 +143,7 @@ class Standing:
 
     def sd(self, name: str, shot: str) -> float:
         """Return the uncertainty of a shot's offset, in the unit of ``residual``."""
-        return abs(self.residual[name][shot] / self._z[name][shot])
+        return self._sd[name][shot]
 
     def witnesses(self, name: str, shot: str) -> str:
         """Return what says so beside the scene: ``the skin of MIA``, ``the set, seen in 004``."""
@@ -162,7 +163,7 @@ class Standing:
     ) -> None:
         scale = SCALES[name]
         content = self._content_sd(read, scale.content, replaced)
-        self.residual[name], self._z[name] = {}, {}
+        self.residual[name], self._z[name], self._sd[name] = {}, {}, {}
         for scene in dict.fromkeys(s.scene for s in self.shots):
             mine = [s for s in self.shots if s.scene == scene]
             levels = [Level(values=_known(read, mine), sd=content, prior=self._prior(name, scene))]
@@ -174,10 +175,11 @@ class Standing:
                 ignored=[i for i, s in enumerate(mine) if s.shot in replaced],
                 suspects=[i for i, s in enumerate(mine) if s.shot in suspects],
             )  # fmt: skip
-            for shot, offset, sure in zip(mine, offsets.value, offsets.z, strict=True):
+            for shot, offset, sd in zip(mine, offsets.value, offsets.sd, strict=True):
                 if np.isfinite(offset):
                     self.residual[name][shot.shot] = float(offset) * per_unit(name)
-                    self._z[name][shot.shot] = float(sure)
+                    self._sd[name][shot.shot] = float(sd) * per_unit(name)
+                    self._z[name][shot.shot] = float(offset / sd)
 
     def _prior(self, name: str, scene: str) -> tuple[float, float] | None:
         # Sharpness alone is meant to agree across scenes; colour changes there on purpose.
@@ -268,6 +270,7 @@ class Standing:
         scale = max(mad, NOISE_FLOOR_OCT)
         self.residual["noise"] = residual
         self._z["noise"] = {shot: value / scale for shot, value in residual.items()}
+        self._sd["noise"] = dict.fromkeys(residual, scale)
 
 
 _FACE_SAYS: Final = ("the skin of {}", "the face of {}")
