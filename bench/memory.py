@@ -87,7 +87,7 @@ def main() -> None:
         out = str(asked.out / "episode")
         seconds, top = watched(["finish", str(footage), "--template", str(look), "--out", out])
         print(f"23 shots to 2160x3840: {seconds:.0f} s, peak {top:.2f} GiB")
-    look = template(asked.out / "small.toml", 1080, 1920)
+    look = template(asked.out / "small.toml", 540, 960)
     peaks = []
     for length_s in (10, 60):
         folder = asked.out / f"clip_{length_s}"
@@ -95,7 +95,7 @@ def main() -> None:
         out = str(asked.out / f"out_{length_s}")
         seconds, top = watched(["finish", str(folder), "--template", str(look), "--out", out])
         peaks.append(top)
-        print(f"one shot of {length_s} s to 1080x1920: {seconds:.0f} s, peak {top:.2f} GiB")
+        print(f"one shot of {length_s} s to 540x960: {seconds:.0f} s, peak {top:.2f} GiB")
     print(f"60 s over 10 s: {peaks[1] / peaks[0]:.2f}")
 
 

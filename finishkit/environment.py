@@ -36,10 +36,19 @@ def models_dir() -> Path:
     return Path(base).expanduser().resolve() / "finishkit" / "models"
 
 
-def render_jobs() -> int | None:
-    """Return how many processes may render: one on a machine with a GPU, which it owns."""
+def _has_gpu() -> bool:
     if shutil.which("nvidia-smi") is None or os.environ.get("CUDA_VISIBLE_DEVICES") == "":
-        return None
+        return False
     import torch
 
-    return 1 if torch.cuda.is_available() else None
+    return bool(torch.cuda.is_available())
+
+
+def render_jobs() -> int | None:
+    """Return how many processes may render: one on a machine with a GPU, which it owns."""
+    return 1 if _has_gpu() else None
+
+
+def render_chunk() -> int:
+    """Return how many frames of the master are held at a time: more only where they are batched."""
+    return 2 if _has_gpu() else 1

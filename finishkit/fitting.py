@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from finishkit.artefact import Artefact, as_finish_error
 from finishkit.engines import Engine
-from finishkit.environment import render_jobs
+from finishkit.environment import render_chunk, render_jobs
 from finishkit.errors import FinishError
 from finishkit.frames import MEZZANINE, master_encoding
 from finishkit.looking import (
@@ -166,7 +166,8 @@ class Fitter:
                 master.encoder_threads,
                 keep_grain=any(grained.values()),
             ),
-            chunk=2,
+            # A frame of 2160x3840 is 100 MB, and each filter holds one.
+            chunk=render_chunk(),
             must_give=True,
             final=True,
             jobs=render_jobs(),

@@ -138,9 +138,10 @@ def _to_420(unit: NDArray[np.float32]) -> av.VideoFrame:
     packed = np.empty((height * 3 // 2, width), np.uint8)
     planes = packed[height:].reshape(2, height // 2, width // 2)
     across, one = np.array([0.25, 0.5, 0.25], np.float32), np.ones(1, np.float32)
+    kept = np.empty((min(_STRIP_ROWS, height), width, 3), np.float32)
     for top in range(0, height, _STRIP_ROWS):
-        part = np.clip(unit[top : top + _STRIP_ROWS], 0, 1)
-        rows = len(part)
+        rows = min(_STRIP_ROWS, height - top)
+        part = np.clip(unit[top : top + rows], 0, 1, out=kept[:rows])
         packed[top : top + rows] = cv2.convertScaleAbs(cv2.transform(part, _LUMA_8))
         halved = cv2.resize(part, (width, rows // 2), interpolation=cv2.INTER_AREA)
         chroma = cv2.sepFilter2D(cv2.transform(halved, _CHROMA_8), -1, across, one)[:, ::2]

@@ -75,7 +75,7 @@ def master_encoding(crf: int, preset: str, threads: int, *, keep_grain: bool = F
     # cpu-independent: x264's assembly for the macroblock tree otherwise gives other bytes in every
     # run (measured: 5 of 5 encodes of the same frames differed), and on every kind of processor.
     x264 = (
-        "open-gop=0:scenecut=0:keyint=48:min-keyint=48:bframes=2:b-adapt=0:rc-lookahead=24"
+        "open-gop=0:scenecut=0:keyint=48:min-keyint=48:bframes=2:b-adapt=0:rc-lookahead=10"
         ":cpu-independent=1"
     )
     if keep_grain:

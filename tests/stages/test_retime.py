@@ -309,7 +309,7 @@ def clicks_s(path):
     level = np.concatenate([np.abs(samples) for _, samples in blocks])
     times = np.concatenate([t + np.arange(len(samples)) / 48_000 for t, samples in blocks])
     loud = times[level > 0.3]
-    return loud[np.diff(loud, prepend=-1) > 0.1]
+    return loud[np.diff(loud, prepend=-1) > 0.05]
 
 
 def test_sound_stays_on_the_picture_through_another_rate(tmp_path):
