@@ -78,10 +78,16 @@ def ours(
         )
         for i in range(0, len(pictures), 8)
     ]
-    started = time.process_time()
-    out = list(cadence(iter(chunks), {}))
-    took = time.process_time() - started
-    return dict(enumerate(np.concatenate([c.as_uint8() for c in out]))), took
+    made: list[Pictures] = []
+    took, stream = 0.0, cadence(iter(chunks), {})
+    while True:
+        started = time.process_time()
+        chunk = next(stream, None)
+        took += time.process_time() - started
+        if chunk is None:
+            break
+        made.append(chunk.as_uint8())
+    return dict(enumerate(np.concatenate(made))), took
 
 
 def minterpolate(

@@ -40,7 +40,7 @@ from finishkit.store import Entry, Store, digest
 from finishkit.template import Template
 from finishkit.verdict import Verdict
 
-CODE_VERSION = 2
+CODE_VERSION = 3
 """Raised when a pass gives other pictures for the same filters: it is part of every cache key."""
 
 

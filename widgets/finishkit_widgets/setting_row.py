@@ -118,6 +118,7 @@ GROUPS = (
             Setting(path="stabilise.threshold_pct", label="Only above", step=0.1, unit="%"),
             Setting(path="interpolate.strength", label="Replace repeats", step=0.05),
             Setting(path="interpolate.confidence_min", label="Only when sure", step=0.05),
+            Setting(path="interpolate.retime", label="Other rates"),
         ),
     ),
     Group(
