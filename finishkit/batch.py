@@ -4,6 +4,7 @@ import logging
 import multiprocessing
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -189,12 +190,13 @@ def _run_notebook(params: RunParams) -> EpisodeResult:
     name = folder.name
     part = folder / f".{name}.partial.ipynb"
     ended, text = "", ""
+    sockets = tempfile.TemporaryDirectory(prefix="fk-", ignore_cleanup_errors=True)
     try:
         papermill.execute_notebook(
             str(shipped(f"notebooks/{NOTEBOOK}")),
             str(part),
             parameters=absolute.model_dump(),
-            kernel_manager_class=_this_python(),
+            kernel_manager_class=_this_python(Path(sockets.name)),
             progress_bar=False,
             coalesce_streams=True,
             start_timeout=120,
@@ -207,6 +209,8 @@ def _run_notebook(params: RunParams) -> EpisodeResult:
         ended, text = ".timeout", "A cell took too long."
     except DeadKernelError:
         ended, text = ".kernel_died", "The notebook's process died (out of memory?)."
+    finally:
+        sockets.cleanup()
     final = folder / f"{name}{ended}.ipynb"
     for other in ("", ".failed", ".timeout", ".kernel_died"):
         (folder / f"{name}{other}.ipynb").unlink(missing_ok=True)
@@ -230,7 +234,7 @@ def _result(params: RunParams, notebook: str, text: str) -> EpisodeResult:
     )
 
 
-def _this_python() -> type[Any]:
+def _this_python(sockets: Path) -> type[Any]:
     from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager
 
@@ -239,6 +243,9 @@ def _this_python() -> type[Any]:
 
         # Unix sockets: no port that another process could take, and no warning about encryption.
         transport = "ipc"
+        # Without a file of its own jupyter_client calls them kernel-ipc-1 ... in the current
+        # folder, and two batches started there talk to each other's kernels.
+        connection_file = str(sockets / "k.json")
 
         @property
         def kernel_spec(self) -> KernelSpec:

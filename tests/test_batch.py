@@ -178,3 +178,25 @@ def test_batch_names_a_failed_notebook_by_how_it_ended(tmp_path):
     assert "Not one shot" in result["text"]
     assert (tmp_path / "out" / "bad" / "bad.failed.ipynb").is_file()
     assert not (tmp_path / "out" / "bad" / "bad.ipynb").exists()
+
+
+def test_batches_started_in_one_folder_never_share_a_socket(tmp_path):
+    """Kernels' sockets in the current folder made two batches talk to each other's kernels."""
+    here = tmp_path / "here"
+    here.mkdir()
+    toml = template().save(tmp_path / "t.toml")
+    children = []
+    for name in ("one", "two", "three"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "a.mp4").write_text("text")
+        command = [*_command(folder, toml, tmp_path / "out"), "--json"]
+        children.append(subprocess.Popen(command, cwd=here, stdout=subprocess.PIPE, text=True))
+    seen: set[str] = set()
+    while any(child.poll() is None for child in children):
+        seen.update(os.listdir(here))
+        time.sleep(0.02)
+    results = [json.loads(child.communicate()[0])[0] for child in children]
+    assert [r["episode"] for r in results] == ["one", "two", "three"]
+    assert all("Not one shot" in r["text"] for r in results)
+    assert not seen
