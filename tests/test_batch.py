@@ -194,7 +194,7 @@ def test_batches_started_in_one_folder_never_share_a_socket(tmp_path):
         children.append(subprocess.Popen(command, cwd=here, stdout=subprocess.PIPE, text=True))
     seen: set[str] = set()
     while any(child.poll() is None for child in children):
-        seen.update(os.listdir(here))
+        seen.update(p.name for p in here.iterdir())
         time.sleep(0.02)
     results = [json.loads(child.communicate()[0])[0] for child in children]
     assert [r["episode"] for r in results] == ["one", "two", "three"]
