@@ -26,7 +26,7 @@ $(STAMPS)/run: pyproject.toml constraints.txt | $(BIN)/python
 	@mkdir -p $(@D) && touch $@
 
 $(STAMPS)/dev: pyproject.toml constraints.txt $(STAMPS)/run
-	$(PIP) install -q -c constraints.txt hatchling hypothesis import-linter insightface nbstripout onnx onnxruntime playwright pre-commit pyright pytest ruff
+	$(PIP) install -q -c constraints.txt axe-playwright-python hatchling hypothesis import-linter insightface nbstripout onnx onnxruntime playwright pre-commit pyright pytest ruff
 	@mkdir -p $(@D) && touch $@
 
 # Debian's own Chromium: Playwright's download of a browser is not needed and not asked for.

@@ -1,27 +1,43 @@
 """Whole episodes unattended: papermill runs the notebook, one process an episode."""
 
+import json
 import logging
 import multiprocessing
 import os
+import shlex
+import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from annotated_types import Interval
 from pydantic import Field
 
 from finishkit.errors import FinishError
+from finishkit.kernel import this_python
 from finishkit.measure.identity import choose_backend
+from finishkit.pause import Paused, is_held, request_pause
 from finishkit.processes import die_with_parent
 from finishkit.shots import open_episode
-from finishkit.store import Store
+from finishkit.store import Store, write_bytes
 from finishkit.template import load_template
 from finishkit.values import Value
+from finishkit.watch import BATCH_FILE, BATCH_LOG, Watch, birth, watch_batch
+
+__all__ = ["BatchProcess", "EpisodeResult", "RunParams", "Watch", "request_pause", "run_batch",
+           "shipped", "start_batch", "watch_batch", "worst_exit_code"]  # fmt: skip
 
 NOTEBOOK = "30_finish_episode.ipynb"
+ENDINGS = ("", ".failed", ".paused", ".timeout", ".kernel_died")
+"""How an executed notebook is called after its episode: a name never says more than is true."""
+
+PAUSED = ".paused.ipynb"
+
 DIE_WITH_PARENT = "FINISHKIT_DIE_WITH_PARENT"
 """Set for kernels that a batch starts, so that they end with it."""
 
@@ -129,6 +145,38 @@ def run_batch(
         Before anything runs: a missing episode or template, two episodes of one name, a face
         backend that is not there or that the template's licence does not allow.
     """
+    _refuse_what_cannot_run(params)
+    results: dict[int, EpisodeResult] = {}
+    left = list(reversed(range(len(params))))
+    running: dict[Future[EpisodeResult], int] = {}
+    # Spawned processes, never threads: papermill changes the working folder of its process.
+    with ProcessPoolExecutor(
+        max(1, at_once),
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=die_with_parent,
+    ) as pool:
+        while left or running:
+            while left and len(running) < max(1, at_once):
+                index = left.pop()
+                running[pool.submit(_run_notebook, params[index])] = index
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                index = running.pop(future)
+                try:
+                    results[index] = future.result()
+                except Exception as error:
+                    said = f"The episode's process died: {error}"
+                    results[index] = _result(params[index], "", said)
+                if done:
+                    done(results[index])
+                if results[index].notebook.endswith(PAUSED):
+                    # Who pauses wants the machine back: the other episodes are not begun.
+                    said = "not begun: the batch was paused; run the same command again to go on"
+                    results |= {i: _result(params[i], "", said) for i in left}
+                    left.clear()
+    return [results[i] for i in range(len(params))]
+
+
+def _refuse_what_cannot_run(params: Sequence[RunParams]) -> None:
     names: set[str] = set()
     for one in params:
         choose_backend(one.faces, licence=load_template(one.template).licence)
@@ -139,23 +187,131 @@ def run_batch(
                 "duplicate_episode",
             )
         names.add(name)
-    results: dict[int, EpisodeResult] = {}
-    # Spawned processes, never threads: papermill changes the working folder of its process.
-    with ProcessPoolExecutor(
-        max(1, at_once),
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=die_with_parent,
-    ) as pool:
-        waiting = {pool.submit(_run_notebook, one): index for index, one in enumerate(params)}
-        for future in as_completed(waiting):
-            index = waiting[future]
-            try:
-                results[index] = future.result()
-            except Exception as error:
-                results[index] = _result(params[index], "", f"The episode's process died: {error}")
-            if done:
-                done(results[index])
-    return [results[i] for i in range(len(params))]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchProcess:
+    """A batch in a process of its own; it goes on when whoever started it ends.
+
+    Attributes
+    ----------
+    process : subprocess.Popen
+    folders : tuple of Path
+        Output folder of each episode.
+    log : Path
+        What it prints.
+    """
+
+    process: "subprocess.Popen[bytes]"
+    folders: tuple[Path, ...]
+    log: Path
+
+    @property
+    def pid(self) -> int:
+        """Number of the process."""
+        return self.process.pid
+
+    def watch(self, index: int = 0) -> Watch:
+        """Watch one of its episodes.
+
+        Parameters
+        ----------
+        index : int, optional
+            The first by default.
+        """
+        return watch_batch(self.folders[index])
+
+    def wait(self, timeout_s: float | None = None) -> int:
+        """Wait for it, so long at most, and return its exit code.
+
+        Parameters
+        ----------
+        timeout_s : float, optional
+            For ever by default.
+        """
+        return self.process.wait(timeout_s)
+
+    def __repr__(self) -> str:
+        code = self.process.poll()
+        state = "running" if code is None else f"ended with {code}"
+        return f"BatchProcess({self.pid}, {state}, log {self.log})"
+
+
+def start_batch(
+    episodes: Sequence[str | Path],
+    template: str | Path,
+    out: str | Path,
+    *,
+    jobs: int | None = None,
+    faces: str = "auto",
+) -> BatchProcess:
+    """Start ``finishkit batch`` in a process of its own, and return at once.
+
+    Parameters
+    ----------
+    episodes : sequence of str or Path
+        Folders of clips.
+    template : str or Path
+        A locked template.
+    out : str or Path
+        Results go to ``out/<episode>``.
+    jobs : int, optional
+        Worker processes; the number of processors by default.
+    faces : str, optional
+        Face backend, see :func:`finishkit.measure.identity.choose_backend`.
+
+    Returns
+    -------
+    started : BatchProcess
+
+    Raises
+    ------
+    FinishError
+        What :func:`run_batch` raises before anything runs; ``locked`` when a folder is being
+        worked on already, or a batch that will work on it is starting.
+    """
+    if not episodes:
+        raise FinishError("Name at least one episode to finish.", "usage")
+    params = [
+        RunParams(episode=str(e), template=str(template), out=str(out), jobs=jobs or 0, faces=faces)
+        for e in episodes
+    ]
+    _refuse_what_cannot_run(params)
+    settled = [_absolute(one) for one in params]
+    folders = tuple(Path(one.out) / Path(one.episode).name for one in settled)
+    for folder in folders:
+        if is_held(folder) or watch_batch(folder).state().going_on:
+            raise FinishError(
+                f"{folder} is being worked on already. Wait for it, or pause it first.", "locked"
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+    log = folders[0] / BATCH_LOG
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            _batch_command(settled),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            # Out of the reach of what ends a kernel with all its children.
+            start_new_session=True,
+        )
+    said = {"pid": process.pid, "birth": birth(process.pid), "time_s": time.time()}
+    for folder in folders:
+        write_bytes(folder / BATCH_FILE, json.dumps(said).encode())
+    return BatchProcess(process, folders, log)
+
+
+def _batch_command(params: Sequence[RunParams], program: Sequence[str] = ()) -> list[str]:
+    """Return the command that finishes these episodes, or goes on with them."""
+    one = params[0]
+    return [
+        *(program or (sys.executable, "-m", "finishkit")),
+        "batch",
+        *(p.episode for p in params),
+        *("-t", one.template, "-O", one.out),
+        *(("-j", str(one.jobs)) if one.jobs else ()),
+        *(("--faces", one.faces) if one.faces != "auto" else ()),
+    ]
 
 
 def worst_exit_code(codes: Sequence[int]) -> int:
@@ -196,7 +352,7 @@ def _run_notebook(params: RunParams) -> EpisodeResult:
             str(shipped(f"notebooks/{NOTEBOOK}")),
             str(part),
             parameters=absolute.model_dump(),
-            kernel_manager_class=_this_python(Path(sockets.name)),
+            kernel_manager_class=this_python(Path(sockets.name)),
             progress_bar=False,
             coalesce_streams=True,
             start_timeout=120,
@@ -205,6 +361,9 @@ def _run_notebook(params: RunParams) -> EpisodeResult:
         )
     except papermill.PapermillExecutionError as error:
         ended, text = ".failed", f"{error.ename}: {error.evalue}"
+        if error.ename == Paused.__name__:
+            command = shlex.join(_batch_command([absolute], ["finishkit"]))
+            ended, text = ".paused", f"{error.evalue} That is: {command}"
     except CellTimeoutError:
         ended, text = ".timeout", "A cell took too long."
     except DeadKernelError:
@@ -212,7 +371,7 @@ def _run_notebook(params: RunParams) -> EpisodeResult:
     finally:
         sockets.cleanup()
     final = folder / f"{name}{ended}.ipynb"
-    for other in ("", ".failed", ".timeout", ".kernel_died"):
+    for other in ENDINGS:
         (folder / f"{name}{other}.ipynb").unlink(missing_ok=True)
     if part.exists():
         part.replace(final)
@@ -232,27 +391,3 @@ def _result(params: RunParams, notebook: str, text: str) -> EpisodeResult:
         notebook=notebook,
         text=text or says[code],
     )
-
-
-def _this_python(sockets: Path) -> type[Any]:
-    from jupyter_client.kernelspec import KernelSpec
-    from jupyter_client.manager import AsyncKernelManager
-
-    class ThisPython(AsyncKernelManager):
-        """The kernel is this very interpreter; a kernelspec of the user's may be another."""
-
-        # Unix sockets: no port that another process could take, and no warning about encryption.
-        transport = "ipc"
-        # Without a file of its own jupyter_client calls them kernel-ipc-1 ... in the current
-        # folder, and two batches started there talk to each other's kernels.
-        connection_file = str(sockets / "k.json")
-
-        @property
-        def kernel_spec(self) -> KernelSpec:
-            return KernelSpec(
-                argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
-                display_name="finishkit",
-                language="python",
-            )
-
-    return ThisPython

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from finishkit.cli_models import models_app
+from finishkit.cli_show import add_show_verbs
 from finishkit.errors import FinishError
 from finishkit.progress import Event, Progress, Terminal
 
@@ -24,10 +25,12 @@ app = typer.Typer(
     "[bold]finishkit demo[/].",
 )
 app.add_typer(models_app, name="models")
+add_show_verbs(app)
 
 USAGE_CODES = frozenset(
     {"unknown_setting", "bad_setting", "unknown_genre", "no_folder", "no_clips", "no_such_shot",
-     "locked", "no_template", "not_locked", "no_such_backend", "out_in_sources", "usage"}
+     "locked", "no_template", "not_locked", "no_such_backend", "out_in_sources", "usage",
+     "not_running", "not_a_show"}
 )  # fmt: skip
 """Reason codes of mistakes at the keyboard: they end with exit code 2, everything else with 1."""
 
@@ -379,16 +382,3 @@ def doctor(as_json: JsonOption = False) -> None:
             cure = f"  ->  {finding.cure}" if finding.cure else ""
             _say(f"{mark} {finding.what:<18} {finding.text}{cure}")
     raise typer.Exit(1 if any(f.state == "missing" and f.required for f in findings) else 0)
-
-
-@app.command()
-def lab(
-    notebook: Annotated[str, typer.Argument(help="Notebook to open.")] = "10_measure.ipynb",
-    folder: Annotated[
-        Path, typer.Option(help="Where your copies of the notebooks go; never overwritten.")
-    ] = Path("finishkit-notebooks"),
-) -> None:
-    """Open JupyterLab on this machine alone, on your own copies of the notebooks."""
-    from finishkit.lab import start_lab
-
-    start_lab(folder, notebook)

@@ -6,9 +6,9 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import Any, Protocol, TextIO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,12 +18,15 @@ class Event:
     Attributes
     ----------
     kind : str
-        ``stage`` (a stage begins; ``total`` shots), ``shot`` (one of them is done), ``skip``
-        (it stood already), ``quarantine``, ``note`` or ``end``.
+        ``begin`` (a run begins; ``facts`` has its plan), ``stage`` (a stage begins; ``total``
+        shots), ``shot`` (one of them is done), ``skip`` (it stood already), ``quarantine``,
+        ``note``, and last of all ``end``, ``paused`` or ``error``.
     stage, shot, text : str
     done, total : int
     time_s : float
         Wall clock, for readers of the file; never part of a result.
+    facts : dict of str to object
+        What only the monitor needs; plain JSON.
     """
 
     kind: str
@@ -33,6 +36,7 @@ class Event:
     done: int = 0
     total: int = 0
     time_s: float = 0.0
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 class Sink(Protocol):
@@ -63,6 +67,7 @@ class Progress:
         text: str = "",
         done: int = 0,
         total: int = 0,
+        facts: dict[str, Any] | None = None,
     ) -> None:
         """Say that something happened."""
         event = Event(
@@ -73,6 +78,7 @@ class Progress:
             done=done,
             total=total,
             time_s=time.time(),
+            facts=facts or {},
         )
         for sink in self.sinks:
             sink(event)

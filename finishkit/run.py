@@ -9,10 +9,18 @@ from finishkit.engines.local import LocalEngine
 from finishkit.environment import environment
 from finishkit.errors import FinishError
 from finishkit.finishing import EpisodeRun
+from finishkit.flags import load_flags
 from finishkit.frames import probe
 from finishkit.ingest import Ingest, ingest
 from finishkit.measure import Measurements, measure
 from finishkit.measure.identity import AUTO, choose_backend
+from finishkit.pause import (
+    Paused,
+    forget_pause,
+    pause_requested,
+    paused_error,
+    stop_when_paused,
+)
 from finishkit.plan import make_plan
 from finishkit.progress import JsonLines, Progress
 from finishkit.report import Report, build_report, write_report
@@ -22,6 +30,7 @@ from finishkit.shots import Episode, Shot, ShotId
 from finishkit.store import Store, sha256_file
 from finishkit.template import Template
 from finishkit.verdict import Verdict, judge
+from finishkit.watch import run_facts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +92,7 @@ def measure_episode(
             raw=raw,
             verdict=judge(raw),
             outcomes=[_outcome(s, checked[s.id], failed.get(s.id)) for s in episode],
+            flags=load_flags(folder),
             template_name=None,
             template_sha256=None,
             environment=environment(),
@@ -171,6 +181,9 @@ def finish_episode(
 
     Raises
     ------
+    Paused
+        When somebody asked for it (:func:`finishkit.pause.request_pause`): the shots under way were
+        finished, and calling this once more goes on.
     FinishError
         When nothing can be finished, the folder is in use, the disk is full, or the template's
         licence does not allow the face backend.
@@ -181,8 +194,10 @@ def finish_episode(
     backend = choose_backend(faces, licence=template.licence)
     store = Store(folder)
     with store.locked():
+        forget_pause(folder)
         say = Progress(JsonLines(folder / "events.jsonl"), *(progress.sinks if progress else ()))
-        own = LocalEngine(jobs) if engine is None else None
+        say("begin", facts=run_facts(episode.name, len(episode), template))
+        own = LocalEngine(jobs, lambda: pause_requested(folder)) if engine is None else None
         try:
             report = _finished(
                 EpisodeRun(
@@ -196,11 +211,19 @@ def finish_episode(
                 ),
                 jobs,
             )
+        except Paused:
+            paused = paused_error(store)
+            say("paused", text=str(paused))
+            raise paused from None
+        except Exception as error:
+            say("error", text=str(error) or type(error).__name__)
+            raise
         finally:
             if own is not None:
                 own.close()
         code = store.manifest().exit_code
-        say("end", text=f"{episode.name}: {'finished' if code in (0, 3) else 'not finished'}")
+        said = f"{episode.name}: {'finished' if code in (0, 3) else 'not finished'}"
+        say("end", text=said, facts={"exit_code": code})
     return Finished(folder=folder, report=report, exit_code=code)
 
 
@@ -208,8 +231,10 @@ def _finished(run: EpisodeRun, jobs: int | None) -> Report:
     episode, template, store, say = run.episode, run.template, run.store, run.say
     store.plan(episode.name, tuple(s.id for s in episode))
     checked = _checked(episode, store, jobs, say)
+    stop_when_paused(store.root)
     failed: dict[str, FinishError] = {}
     raw = _measured(_good(episode, checked), store, jobs, say, "measure", run.backend, failed)
+    stop_when_paused(store.root)
     for shot in episode:
         if shot.id in failed:
             run.quarantine(shot.id, failed[shot.id])
@@ -219,6 +244,7 @@ def _finished(run: EpisodeRun, jobs: int | None) -> Report:
     verdict = judge(raw, template.limits)
     plan = make_plan(episode.name, [s.id for s in good], template)
     files = run.run(plan, good, checked, raw, verdict)
+    stop_when_paused(store.root)
     finished = None
     if files:
         kept = tuple(s for s in good if s.id in files)
@@ -235,6 +261,7 @@ def _finished(run: EpisodeRun, jobs: int | None) -> Report:
         template_name=template.genre,
         template_sha256=template.sha256,
         outcomes=[run.outcome(s, files) for s in episode],
+        flags=load_flags(store.root),
         environment=run.environment,
         limits=template.limits,
         weights=template.weights,

@@ -145,6 +145,12 @@ class Draft:
         """Start from a locked template: a duplicate that may be changed."""
         return cls(Look.model_validate(template.model_dump()))
 
+    def copy(self) -> "Draft":
+        """Return a draft of its own, with the same settings and the same start."""
+        twin = Draft(self._start)
+        twin._look = self._look
+        return twin
+
     @property
     def look(self) -> Look:
         """The settings as they stand."""

@@ -8,6 +8,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
 from finishkit.errors import FinishError
+from finishkit.pause import Paused
 from finishkit.processes import die_with_parent
 
 Item = TypeVar("Item")
@@ -31,11 +32,16 @@ class LocalEngine:
     ----------
     jobs : int, optional
         Workers; the number of processors by default.
+    paused : callable, optional
+        Asked before each piece of work is handed out; true: what is under way is finished, no
+        other is begun, and :meth:`map` ends with :class:`~finishkit.pause.Paused`.
     """
 
-    def __init__(self, jobs: int | None = None) -> None:
+    def __init__(self, jobs: int | None = None, paused: Callable[[], bool] | None = None) -> None:
+        self._paused = paused or (lambda: False)
         self.jobs = max(1, jobs or os.cpu_count() or 1)
         self._pool: ProcessPoolExecutor | None = None
+        self._left = 0
 
     def __enter__(self) -> "LocalEngine":
         return self
@@ -56,6 +62,11 @@ class LocalEngine:
             Each must pickle.
         jobs : int, optional
             At most this many at a time, when a piece of work needs the machine to itself.
+
+        Raises
+        ------
+        Paused
+            After the results of what was under way, when work is left that must not be begun.
         """
         broken: list[Item] = []
         for item, future in self._waves(function, items, jobs or self.jobs):
@@ -69,14 +80,17 @@ class LocalEngine:
             self.close()
         for item in broken:
             yield item, self._alone(function, item)
+        if self._left:
+            raise Paused("Paused between two shots. Run the same command again to go on.", "paused")
 
     def _waves(
         self, function: Callable[[Item], Result], items: Sequence[Item], width: int
     ) -> Iterator[tuple[Item, Future[Result]]]:
         waiting = list(reversed(items))
         running: dict[Future[Result], Item] = {}
-        while waiting or running:
-            while waiting and len(running) < min(width, self.jobs):
+        self._left = 0
+        while running or (waiting and not self._paused()):
+            while waiting and len(running) < min(width, self.jobs) and not self._paused():
                 item = waiting.pop()
                 try:
                     running[self._workers().submit(function, item)] = item
@@ -86,6 +100,7 @@ class LocalEngine:
                     running[lost] = item
             done = next(as_completed(running))
             yield running.pop(done), done
+        self._left = len(waiting)
 
     def _alone(self, function: Callable[[Item], Result], item: Item) -> Result | Exception:
         # A dead worker breaks the pool for all that ran beside it, and only one of them is to

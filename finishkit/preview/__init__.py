@@ -13,7 +13,7 @@ from finishkit.preview.frame import (
     Preview,
     Refined,
 )
-from finishkit.preview.newest import Job
+from finishkit.preview.newest import Job, Newest
 from finishkit.preview.opening import open_preview
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "REFINED_SECTIONS",
     "WIDTH_PX",
     "Job",
+    "Newest",
     "Preview",
     "Refined",
     "open_preview",

@@ -1,5 +1,6 @@
 """One frame of any shot before and after a draft: quickly, then as it will be."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -137,6 +138,8 @@ class Preview:
         draft: Draft,
         index: int | None,
         callback: Callable[[Refined | Exception], None],
+        *,
+        rest_s: float = 0.0,
     ) -> Job[Refined]:
         """Make the frame with faces, solved sharpness and the net, in a thread.
 
@@ -151,6 +154,9 @@ class Preview:
         callback : callable
             Called in the thread with the pictures, or with the exception. Only for the newest
             call: an older one is called off, and its callback is never called.
+        rest_s : float, optional
+            Wait so long for a newer call before beginning, seconds: while a slider is dragged the
+            processors belong to the quick picture.
 
         Returns
         -------
@@ -165,9 +171,44 @@ class Preview:
         at, look = self._index(shot, index), draft.look
 
         def work(go_on: Callable[[], None]) -> Refined:
+            time.sleep(rest_s)
+            go_on()
             return self._refined(shot, look, at, go_on)
 
         return self._worker.start(Job(work, callback))
+
+    def filters(
+        self, shot: str, look: Look, *, whole: bool = False
+    ) -> tuple[tuple[Filter, ...], int | None]:
+        """Return what :meth:`frame` lays on the pictures of a shot, its sharpness solved.
+
+        Parameters
+        ----------
+        shot : str
+            Its id.
+        look : Look
+            Only the sections of :data:`LIVE_SECTIONS` count.
+        whole : bool, optional
+            For pictures at the source's size, instead of the preview's.
+
+        Returns
+        -------
+        filters : tuple of Filter
+            In running order.
+        short_side_px : int or None
+            The size they are meant for, as :func:`finishkit.frames.read_frames` takes it.
+        """
+        inputs, name = self._set(), ShotId(self.episode[shot].id)
+        said, scale = self._probe(shot), 1.0 if whole else self._scale(shot)
+        # As in _read_crisp: noise goes with the pixels that a smaller picture has lost.
+        clean = GrainStage().clean(inputs, look.grain)[name] if scale == 1 else None
+        sharpen = self._crispness.solve(shot, look.sharpen, inputs)
+        if sharpen is not None:
+            sharpen = replace(sharpen, blur_px=sharpen.blur_px * scale)
+        grain = GrainStage().fit(inputs, look.grain)[name]
+        found = (clean, sharpen, self._graded(shot, look), grain)
+        short = max(2, int(min(said.width_px, said.height_px) * scale))
+        return tuple(f for f in found if f is not None), None if scale == 1 else short
 
     def frame_count(self, shot: str) -> int:
         """Return how many frames a shot has."""

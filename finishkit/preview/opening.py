@@ -1,5 +1,7 @@
 """From a folder of clips to a preview: what a notebook starts with."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,9 +51,14 @@ def open_preview(
     episode = open_episode(folder)
     say = progress or Progress()
     store = Store((Path(out) / episode.name).resolve())
-    with store.locked():
+    with _locked_unless_busy(store):
         if report is None:
-            checked = ingest(episode, jobs=jobs, progress=say.counter("check"))
+            checked = ingest(
+                episode,
+                jobs=jobs,
+                progress=say.counter("check"),
+                cache_dir=store.path("work/ingest"),
+            )
             bad = {shot: seen.text for shot, seen in checked.items() if not seen.ok}
         else:
             bad = {q.shot: q.text for q in report.quarantined}
@@ -70,3 +77,16 @@ def open_preview(
             cache_dir=store.path("work/measure"),
         )
     return Preview(good, measurements, judge(measurements))
+
+
+@contextlib.contextmanager
+def _locked_unless_busy(store: Store) -> Iterator[None]:
+    # While a batch works in the folder its episode can still be looked at: what is read and
+    # written here is kept by content, each file whole or not at all.
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(store.locked())
+        except FinishError as error:
+            if error.code != "locked":
+                raise
+        yield

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from finishkit.flags import Flag
 from finishkit.measure import METRICS, CharacterLook, Measurements, ShotMeasurement
 from finishkit.report.changes import genre_reading, metric_changes
 from finishkit.report.effects import IDENTITY_TARGET, finishing_effects
@@ -32,6 +33,9 @@ from finishkit.verdict.identity import CALIBRATED_DIST, CALIBRATED_SPREAD, backe
 UNREPAIRABLE = frozenset({"id_dist", "id_spread", "fps_eff"})
 """Findings no finish can repair: they stand as the raw shot had them."""
 
+FLAG = "flag"
+"""Stands in a finding's place of the metric where a person, not a metric, has spoken."""
+
 PASS_MARGIN = 0.07
 """A new take nearer to the limit than this would only be sent back to a person (dlib units); where
 nothing was calibrated."""
@@ -47,6 +51,7 @@ def build_report(
     template_name: str | None = None,
     template_sha256: str | None = None,
     outcomes: Sequence[ShotOutcome] = (),
+    flags: Mapping[str, Flag] | None = None,
     environment: Mapping[str, str] | None = None,
     limits: Limits | None = None,
     max_identity_shift: float = IDENTITY_TARGET,
@@ -74,6 +79,8 @@ def build_report(
     outcomes : sequence of ShotOutcome
         What became of each shot. A shot without one is ``finished`` when it is in ``finished``,
         otherwise ``measured``, otherwise ``not_run``.
+    flags : Mapping of str to Flag, optional
+        What a person said of shots, by id: it stands above what was measured.
     environment : Mapping of str to str
         Versions and models, for the foot of the page.
     limits : Limits, optional
@@ -108,6 +115,7 @@ def build_report(
             _measured(finished, shot.id) if finished else None,
             _judged(finished_verdict, shot.id) if finished_verdict else None,
             outcome.get(shot.id),
+            (flags or {}).get(shot.id, Flag()),
         )
         for shot in episode
     )
@@ -186,6 +194,7 @@ def _shot(
     finished: ShotMeasurement | None,
     finished_verdict: ShotVerdict | None,
     outcome: ShotOutcome | None,
+    flag: Flag,
 ) -> ReportShot:
     state: State = "finished" if finished else "measured" if raw else "not_run"
     state = outcome.state if outcome else state
@@ -194,6 +203,10 @@ def _shot(
         text = outcome.text or f"The shot was set aside: {outcome.code}."
         standing = (Finding(metric=outcome.code, value=None, limit=None, text=text), *standing)
         action = "regenerate" if action == "regenerate" else "check"
+    elif flag.mark:
+        # A person has looked: what they say stands, and what was measured beside it.
+        action = "regenerate" if flag.mark == "regenerate" else "ok"
+        standing = (_flagged(flag), *standing)
     return ReportShot(
         shot=shot.id,
         scene=shot.scene,
@@ -334,6 +347,12 @@ def _picture(measured: ShotMeasurement | None) -> Picture | None:
     )
 
 
+def _flagged(flag: Flag) -> Finding:
+    said = "A new take was asked for by hand" if flag.mark == "regenerate" else "Accepted by hand"
+    text = f"{said}: {flag.note}" if flag.note else f"{said}."
+    return Finding(metric=FLAG, value=None, limit=None, text=text)
+
+
 def _quarantined(shot: ReportShot, outcome: ShotOutcome) -> Quarantined:
     return Quarantined(
         shot=shot.shot, file=shot.source, code=outcome.code, text=shot.reasons[0].text
@@ -341,7 +360,7 @@ def _quarantined(shot: ReportShot, outcome: ShotOutcome) -> Quarantined:
 
 
 def _regenerate(episode: Episode, shot: ReportShot, raw: Measurements) -> Regenerate:
-    grounds = [r for r in shot.reasons if r.metric in UNREPAIRABLE]
+    grounds = [r for r in shot.reasons if r.metric in UNREPAIRABLE or r.metric == FLAG]
     # A face that may be wrong beside one that is: both must be right in the new take.
     wrong = tuple(dict.fromkeys(r.reference for r in grounds if r.reference))
     who = wrong or shot.characters
@@ -363,6 +382,8 @@ def _relative(path: Path, root: Path) -> str:
 
 def _pass_if(finding: Finding, raw: Measurements) -> str:
     limit = finding.limit or 0.0
+    if finding.metric == FLAG:
+        return "Whoever asked for it accepts the new take."
     if finding.metric == "id_dist":
         looks = {legible(one.character): one for one in raw.looks}
         look = looks.get(finding.reference)

@@ -1,18 +1,6 @@
 """A real Chromium, a real JupyterLab and a tiny episode, each made once."""
 
-import contextlib
-import json
-import os
-import secrets
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
@@ -22,13 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from finishkit.frames import Frames, master_encoding, write_frames
-
-KERNEL_READY = """() => {
-  const context = window.jupyterapp?.shell?.currentWidget?.sessionContext;
-  const kernel = context?.session?.kernel;
-  return !!(context?.isReady && kernel?.status === 'idle'
-    && kernel.connectionStatus === 'connected' && !context.pendingInput);
-}"""
+from tests.browser.lab import Lab, running_lab
 
 
 @pytest.fixture
@@ -65,116 +47,9 @@ def episode(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@dataclass
-class Lab:
-    """A running JupyterLab.
-
-    Attributes
-    ----------
-    root : Path
-        What it serves.
-    url, token : str
-    wrong : list of str
-        Console errors and requests that left the machine, filled while pages are open.
-    """
-
-    root: Path
-    url: str
-    token: str
-    browser: Browser
-    wrong: list[str] = field(default_factory=list)
-
-    def open(self, notebook: str) -> Page:
-        """Open a notebook and wait until its kernel answers."""
-        page = self.browser.new_page(viewport={"width": 1400, "height": 1100})
-        page.on("pageerror", lambda error: self.wrong.append(f"page error: {error}"))
-        page.on("console", self._console)
-        page.on("request", lambda request: self._request(request.url))
-        page.goto(f"{self.url}/lab/tree/{notebook}?reset&token={self.token}")
-        page.locator(".jp-NotebookPanel .jp-Cell").first.wait_for(timeout=60_000)
-        # The badge says "idle" before there is a kernel: ask the session itself.
-        page.wait_for_function(KERNEL_READY, timeout=90_000)
-        return page
-
-    def run_all(self, page: Page) -> None:
-        """Start all cells; not awaited, since a dialogue would hang it for ever."""
-        page.evaluate(
-            "() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); return 1; }"
-        )
-
-    def _console(self, said) -> None:
-        if said.type == "error":
-            self.wrong.append(f"console: {said.text}")
-
-    def _request(self, url: str) -> None:
-        if not url.startswith((self.url, self.url.replace("http", "ws"), "data:", "blob:")):
-            self.wrong.append(f"left the machine: {url}")
-
-
 @pytest.fixture(scope="session")
 def lab(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """One JupyterLab for all browser tests."""
     root, state = tmp_path_factory.mktemp("lab"), tmp_path_factory.mktemp("jupyter")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    token = secrets.token_hex(16)
-    overrides = {
-        "@jupyterlab/apputils-extension:notification": {
-            "fetchNews": "false",
-            "checkForUpdates": False,
-            "doNotDisturbMode": True,
-        },
-        "@jupyterlab/apputils-extension:themes": {"theme": "JupyterLab Light"},
-        "@jupyterlab/notebook-extension:tracker": {"autoStartDefaultKernel": True},
-    }
-    (state / "config" / "labconfig").mkdir(parents=True)
-    (state / "config" / "labconfig" / "default_setting_overrides.json").write_text(
-        json.dumps(overrides)
-    )
-    environment = {
-        **os.environ,
-        "JUPYTER_CONFIG_DIR": str(state / "config"),
-        "JUPYTER_DATA_DIR": str(state / "data"),
-        "JUPYTER_RUNTIME_DIR": str(state / "runtime"),
-        "JUPYTERLAB_SETTINGS_DIR": str(state / "settings"),
-        "JUPYTERLAB_WORKSPACES_DIR": str(state / "workspaces"),
-        "IPYTHONDIR": str(state / "ipython"),
-    }
-    command = [
-        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1"),
-        *(f"--port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={root}"),
-        *(f"--IdentityProvider.token={token}", "--expose-app-in-browser", "--LabApp.news_url="),
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-        *(["--allow-root"] if os.geteuid() == 0 else []),
-    ]
-    log = (state / "server.log").open("w")
-    server = subprocess.Popen(
-        command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-    )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        _wait_until_up(url, token, server, state / "server.log")
-        yield Lab(root=root, url=url, token=token, browser=browser)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(server.pid, signal.SIGTERM)
-        try:
-            server.wait(15)
-        except subprocess.TimeoutExpired:
-            os.killpg(server.pid, signal.SIGKILL)
-            server.wait(15)
-        log.close()
-
-
-def _wait_until_up(url: str, token: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    ask = urllib.request.Request(f"{url}/api/status", headers={"Authorization": f"token {token}"})
-    until = time.monotonic() + 90
-    while time.monotonic() < until:
-        if server.poll() is not None:
-            break
-        try:
-            with urllib.request.urlopen(ask, timeout=2):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
-    pytest.fail(f"JupyterLab did not start:\n{log.read_text()[-3000:]}")
+    with running_lab(browser, root, state) as started:
+        yield started

@@ -1,69 +1,29 @@
 """Each view alone in a real browser, over a fake model: no kernel, no network."""
 
-import base64
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-import finishkit_widgets
+from finishkit_widgets.pictures import jpeg_bytes
+from finishkit_widgets.texts import words
+from tests.browser.views import THEMES, axe_violations, mount, picture, sent_bytes
 
 pytestmark = pytest.mark.browser
-
-STATIC = Path(finishkit_widgets.__file__).parent / "static"
-MOUNT = """async ([code, state, css]) => {
-  document.head.append(Object.assign(document.createElement('style'), {textContent: css}));
-  const url = URL.createObjectURL(new Blob([code], {type: 'text/javascript'}));
-  const widget = (await import(url)).default;
-  for (const [name, value] of Object.entries(state))
-    if (value?.base64) state[name] = new DataView(
-      Uint8Array.from(atob(value.base64), c => c.charCodeAt(0)).buffer);
-  const calls = {};
-  window.outside = [];
-  document.addEventListener('keydown', e => window.outside.push(e.key));
-  window.saved = [];
-  window.model = {
-    get: name => state[name],
-    set: (name, value) => {
-      state[name] = value;
-      (calls['change:' + name] ?? []).forEach(call => call());
-    },
-    on: (event, call) => (calls[event] ??= []).push(call),
-    off: (event, call) => { calls[event] = (calls[event] ?? []).filter(c => c !== call); },
-    save_changes: () => window.saved.push({position: state.position, mode: state.mode,
-                                           selected: state.selected}),
-    listeners: () => Object.values(calls).flat().length,
-  };
-  window.cleanup = await widget.render({model: window.model, el: document.body});
-}"""
-
-
-def _picture(colour: tuple[int, int, int]) -> dict[str, str]:
-    done, data = cv2.imencode(".png", np.full((96, 54, 3), colour[::-1], np.uint8))
-    assert done
-    return {"base64": base64.b64encode(data.tobytes()).decode()}
-
-
-def _mount(page: Page, name: str, state: dict[str, object]) -> None:
-    page.goto("about:blank")
-    css = STATIC / f"{name}.css"
-    page.evaluate(MOUNT, [(STATIC / f"{name}.js").read_text(), state, css.read_text()])
 
 
 @pytest.fixture
 def compare(page: Page) -> Page:
     state = {
-        "before": _picture((200, 0, 0)),
-        "after": _picture((0, 0, 200)),
+        "before": picture((200, 0, 0)),
+        "after": picture((0, 0, 200)),
         "mode": "wipe",
         "position": 0.5,
         "before_label": "before",
         "after_label": "romance",
         "alt": "S003, frame 12",
     }
-    _mount(page, "compare", state)
+    mount(page, "compare", state)
     page.wait_for_function("document.querySelector('.fk-compare').dataset.afterShown === '1'")
     page.wait_for_function("document.querySelector('.fk-compare').dataset.beforeShown === '1'")
     return page
@@ -151,86 +111,38 @@ def test_a_broken_picture_is_said(compare: Page):
     assert _colour_at(compare, 0.8) == (0, 0, 200)
 
 
-@pytest.fixture
-def filmstrip(page: Page) -> Page:
-    badge = {"ok": "●O", "fix": "◆F", "regenerate": "■R"}
-    items = [
-        {
-            "shot": name,
-            "label": name[1:],
-            "action": act,
-            "shape": badge[act][0],
-            "letter": badge[act][1],
-            "text": name,
-        }
-        for name, act in (("S001", "ok"), ("S002", "fix"), ("S003", "ok"), ("S004", "regenerate"))
-    ]
-    state = {
-        "sheet": _picture((9, 9, 9)),
-        "items": items,
-        "tile_px": [72, 128],
-        "selected": "S001",
-        "trouble": "",
-    }
-    _mount(page, "filmstrip", state)
-    return page
+def test_compare_cleans_up(compare: Page):
+    assert compare.evaluate("model.listeners()") > 0
+    compare.evaluate("cleanup()")
+    assert compare.evaluate("model.listeners()") == 0
+    assert compare.locator(".fk-compare").count() == 0
 
 
-def test_filmstrip_shows_badges_in_cut_order(filmstrip: Page):
-    shots = filmstrip.get_by_role("option")
-    assert shots.all_inner_texts() == ["001\n●O", "002\n◆F", "003\n●O", "004\n■R"]
-    expect(shots.nth(0)).to_have_attribute("aria-selected", "true")
-    assert [shots.nth(i).get_attribute("tabindex") for i in range(4)] == ["0", "-1", "-1", "-1"]
+@pytest.mark.parametrize("theme", THEMES)
+def test_compare_is_accessible(page: Page, theme: str):
+    pictures = {"before": picture((200, 0, 0)), "after": picture((0, 0, 200))}
+    labels = {"before_label": "before", "after_label": "x", "alt": "S1"}
+    state = {**pictures, **labels, "mode": "wipe", "position": 0.5}
+    mount(page, "compare", state, theme=theme)
+    page.wait_for_function("document.querySelector('.fk-compare').dataset.afterShown === '1'")
+    assert axe_violations(page) == []
 
 
-def test_filmstrip_selects_by_click_and_keys(filmstrip: Page):
-    shots = filmstrip.get_by_role("option")
-    shots.nth(2).click()
-    assert filmstrip.evaluate("saved.at(-1).selected") == "S003"
-    for key, shot in (
-        ("ArrowLeft", "S002"),
-        ("End", "S004"),
-        ("ArrowRight", "S004"),
-        ("Shift+N", "S002"),
-        ("n", "S004"),
-        ("Home", "S001"),
-    ):
-        filmstrip.keyboard.press(key)
-        assert filmstrip.evaluate("model.get('selected')") == shot
-        assert filmstrip.evaluate("document.activeElement.dataset.shot") == shot
-    assert filmstrip.evaluate("outside").count("n") == 0
+PANEL = """
+  <div class="fk fk-panel"><div class="fk-row"><span class="fk-row-name">Saturation</span>
+  <input id="inside" type="range"><div class="widget-readout" contenteditable="true">1.0</div>
+  <button class="fk-reset" title="Back to 1">x</button></div></div>"""
 
 
-def test_filmstrip_follows_the_kernel(filmstrip: Page):
-    filmstrip.evaluate("model.set('selected', 'S004')")
-    shots = filmstrip.get_by_role("option")
-    expect(shots.nth(3)).to_have_attribute("aria-selected", "true")
-    expect(shots.nth(0)).to_have_attribute("aria-selected", "false")
-    filmstrip.evaluate("model.set('trouble', 'There is no shot S009.')")
-    expect(filmstrip.get_by_role("alert")).to_have_text("There is no shot S009.")
-
-
-@pytest.mark.parametrize("view", ["compare", "filmstrip"])
-def test_cleanup_leaves_nothing(view: str, request: pytest.FixtureRequest):
-    page = request.getfixturevalue(view)
-    assert page.evaluate("model.listeners()") > 0
-    page.evaluate("cleanup()")
-    assert page.evaluate("model.listeners()") == 0
-    assert page.locator(f".fk-{view}").count() == 0
-
-
-def test_surroundings_report_the_theme_and_keep_keys_in(page: Page):
-    page.goto("about:blank")
-    page.evaluate(
-        "document.body.innerHTML = '<div class=fk-panel><input id=inside type=range></div>'"
-    )
-    mount = MOUNT.replace("document.body}", "document.querySelector('.fk-panel')}")
-    state = {"dark": False, "panel": "fk-panel"}
-    page.evaluate(mount, [(STATIC / "surroundings.js").read_text(), state, ""])
+def test_surroundings_report_the_theme_keep_keys_in_and_name_controls(page: Page):
+    mount(page, "surroundings", {"dark": False, "panel": "fk-panel"}, around=PANEL, sheet="panel")
     page.evaluate("document.body.dataset.jpThemeLight = 'false'")
     page.wait_for_function("model.get('dark') === true")
     # The view hides its own element; what matters here is the key, so show the panel again.
     page.evaluate("document.querySelector('.fk-panel').style.display = 'block'")
+    expect(page.locator("#inside")).to_have_attribute("aria-label", "Saturation")
+    expect(page.locator(".widget-readout")).to_have_attribute("role", "textbox")
+    expect(page.locator(".fk-reset")).to_have_attribute("aria-label", "Saturation: Back to 1")
     page.locator("#inside").focus()
     page.keyboard.press("d")
     page.keyboard.press("Control+s")
@@ -238,3 +150,61 @@ def test_surroundings_report_the_theme_and_keep_keys_in(page: Page):
     page.evaluate("cleanup()")
     page.keyboard.press("d")
     assert page.evaluate("outside") == ["Control", "s", "d"]
+
+
+@pytest.fixture(params=THEMES)
+def tabs(page: Page, request: pytest.FixtureRequest) -> Page:
+    names = ["template", "cast", "palette", "batch"]
+    said = {"names": names, "selected": "template", "words": words("app", "en")}
+    mount(page, "tabs", said, theme=request.param)
+    return page
+
+
+def test_tabs_are_one_stop_and_move_by_keys(tabs: Page):
+    expect(tabs.get_by_role("tab")).to_have_text(["Template", "Cast", "Palette", "Batch"])
+    tabs.keyboard.press("Tab")
+    for key, name in (
+        ("ArrowRight", "cast"),
+        ("End", "batch"),
+        ("ArrowRight", "template"),
+        ("ArrowLeft", "batch"),
+        ("Home", "template"),
+    ):
+        tabs.keyboard.press(key)
+        assert tabs.evaluate("saved.at(-1).selected") == name
+        assert tabs.evaluate("document.activeElement.dataset.tab") == name
+        expect(tabs.locator("[aria-selected=true]")).to_have_count(1)
+    tabs.keyboard.press("d")
+    assert "d" not in tabs.evaluate("outside")
+    tabs.get_by_role("tab", name="Palette").click()
+    assert tabs.evaluate("saved.at(-1).selected") == "palette"
+    assert axe_violations(tabs) == []
+    tabs.evaluate("cleanup()")
+    assert tabs.evaluate("model.listeners()") == 0
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_pinned_frames_ask_for_their_frame_and_show_their_part_of_the_sheet(page: Page, theme: str):
+    both = np.full((192, 216, 3), (200, 0, 0), np.uint8)
+    both[:, 108:] = (0, 0, 200)
+    items = [
+        {"shot": "S1", "frame": 3, "why": "dark", "alt": "dark: S1"},
+        {"shot": "S2", "frame": 7, "why": "face", "alt": "face: S2"},
+    ]
+    state = {"items": items, "sheet": sent_bytes(jpeg_bytes(both, 95)), "tile_px": [108, 192],
+             "words": words("tuner", "en"), "trouble": "", "trouble_details": ""}  # fmt: skip
+    mount(page, "pinned", state, theme=theme)
+    second = page.get_by_role("button", name="face: S2")
+    box = second.locator(".fk-pin-picture").bounding_box()
+    assert box is not None
+    shot = cv2.imdecode(np.frombuffer(page.screenshot(), np.uint8), cv2.IMREAD_COLOR)
+    blue, _, red = (int(v) for v in shot[int(box["y"] + 40), int(box["x"] + 20)])
+    assert (blue > 180, red < 20) == (True, True)
+    second.click()
+    page.get_by_test_id("fk-pin-this").click()
+    assert page.evaluate("sent") == [{"do": "select", "shot": "S2", "frame": 7}, {"do": "pin"}]
+    assert axe_violations(page) == []
+    page.evaluate("model.set('trouble', 'No such frame.')")
+    expect(page.get_by_role("alert")).to_have_text("No such frame.")
+    page.evaluate("cleanup()")
+    assert page.evaluate("model.listeners()") == 0

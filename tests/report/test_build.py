@@ -5,6 +5,7 @@ import json
 import pytest
 
 from finishkit.errors import FinishError
+from finishkit.flags import Flag
 from finishkit.measure import METRICS
 from finishkit.report import Report, ShotOutcome, load_report, write_report
 
@@ -177,3 +178,33 @@ def test_unreadable_report_says_what_to_do(tmp_path):
     with pytest.raises(FinishError, match="schema_version") as wrong:
         load_report(tmp_path / "report.json")
     assert wrong.value.code == "bad_report"
+
+
+def test_what_a_person_said_stands_above_what_was_measured(make, tmp_path):
+    note = "six <fingers>, seen at the cut"
+    flags = {
+        "ep_shot_002": Flag(mark="regenerate", note=note),
+        "ep_shot_003": Flag(mark="accept"),
+        "ep_shot_004": Flag(note="look again tomorrow"),
+        "ep_shot_006": Flag(mark="accept", note="her twin sister"),
+    }
+    made = make(raw={**SOFT, **SWAPPED}, flags=flags)
+    report = made.report
+    asked, soft, noted = (report[f"ep_shot_00{n}"] for n in (2, 3, 4))
+    assert (asked.action, asked.reasons[0].text) == (
+        "regenerate",
+        f"A new take was asked for by hand: {note}",
+    )
+    # Accepted, and what was measured is still there to be read.
+    assert (soft.action, [r.metric for r in soft.reasons]) == ("ok", ["flag", "eff_r"])
+    assert (noted.action, noted.reasons) == ("ok", ())
+    (order,) = report.regenerate
+    assert order.shot == "ep_shot_002"
+    assert order.reference_images == ("ADA.jpg",)
+    assert note in order.why
+    assert order.pass_if == "Whoever asked for it accepts the new take."
+    write_report(report, tmp_path, sources=made.sources, references=made.references)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "six &lt;fingers&gt;" in page
+    assert "<fingers>" not in page
+    assert load_report(tmp_path / "report.json") == report

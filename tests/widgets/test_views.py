@@ -1,22 +1,16 @@
-"""Compare, Filmstrip and DriftPlot without a browser."""
+"""Compare, badges and pictures without a browser."""
 
 import base64
-import html
 import re
 
 import cv2
 import numpy as np
 import pytest
 import traitlets
-from matplotlib.backend_bases import MouseEvent
 
 import finishkit_widgets
-from finishkit.measure import METRICS
-from finishkit.preview import Preview
-from finishkit.verdict import Limits
-from finishkit_widgets import Compare, DriftPlot, Filmstrip, share_selection
+from finishkit_widgets import Compare
 from finishkit_widgets.badges import BADGES
-from finishkit_widgets.drift import band_of, drift_points
 from finishkit_widgets.pictures import fitted, jpeg_bytes
 
 
@@ -91,95 +85,3 @@ def test_compare_leaves_a_picture_behind():
     assert [_decoded(base64.b64decode(u))[50, 50].argmax() for u in urls] == [0, 2]
     assert "&lt;b&gt;" in data["text/html"]
     assert "<b>" not in data["text/html"]
-
-
-def test_filmstrip_has_a_tile_a_shot_in_cut_order(preview: Preview):
-    strip = Filmstrip(preview)
-    assert [i["shot"] for i in strip.items] == ["s1", "s2", "s3", "s4", "s5"]
-    assert [i["label"] for i in strip.items] == ["1", "2", "3", "4", "5"]
-    sheet = _decoded(strip.sheet)
-    assert sheet.shape == (128, 5 * 72, 3)
-    # The fourth shot lacks blue.
-    blue = [sheet[:, i * 72 : (i + 1) * 72, 2].mean() for i in range(5)]
-    assert int(np.argmin(blue)) == 3
-    for item, judged in zip(strip.items, preview.verdict.shots, strict=True):
-        assert item["shape"] == BADGES[judged.action].shape
-        assert all(reason.text in item["text"] for reason in judged.reasons)
-
-
-def test_filmstrip_refuses_a_shot_that_is_not_there(preview: Preview):
-    strip = Filmstrip(preview)
-    with pytest.raises(traitlets.TraitError, match="no shot 's9'"):
-        strip.selected = "s9"
-    assert strip.selected == "s1"
-
-
-def test_drift_points_are_robust_z_for_what_is_judged_against_the_scene(preview: Preview):
-    measured, verdict = preview.measurements, preview.verdict
-    blue = drift_points(measured, verdict, "wb_b")
-    assert [p.shot for p in blue] == ["s1", "s2", "s3", "s4", "s5"]
-    assert blue[3].height == verdict["s4"].z["wb_b"]
-    assert blue[3].height is not None
-    assert blue[3].height < -3.5
-    flicker = drift_points(measured, verdict, "flick_g")
-    assert {p.height for p in flicker} == {0.05}
-    assert {p.height for p in drift_points(measured, verdict, "id_dist")} == {None}
-
-
-def test_bands_are_the_limits():
-    limits = Limits(z=2.5, flick_g=0.2)
-    assert band_of("wb_b", limits) == (-2.5, 2.5)
-    assert band_of("flick_g", limits) == (0.0, 0.2)
-    assert band_of("fps_eff", limits) is None
-
-
-def test_drift_plot_draws_every_metric_in_both_themes(preview: Preview):
-    plot = DriftPlot(preview.measurements, preview.verdict)
-    for dark in (True, False):
-        plot._page.dark = dark
-        for metric in METRICS:
-            plot.metric = metric.name
-            assert html.escape(metric.description) in plot.table.value
-            assert len(plot.axes.lines) >= len(preview.episode)
-    assert plot.notice.value == ""
-
-
-def test_drift_plot_selects_by_click(preview: Preview):
-    plot = DriftPlot(preview.measurements, preview.verdict, metric="ev")
-    strip = Filmstrip(preview)
-    share_selection(plot, strip)
-    plot.figure.canvas.draw()
-    x, y = plot.axes.transData.transform((3.2, 0.0))
-    event = MouseEvent("button_press_event", plot.canvas, x, y, 1)
-    plot.canvas.callbacks.process("button_press_event", event)
-    assert plot.selected == strip.selected == "s4"
-    assert 'aria-current="true"' in plot.table.value
-    row = re.search(r'<tr aria-current="true">(.*?)</tr>', plot.table.value)
-    assert row is not None
-    assert "<td>s4</td>" in row[1]
-    strip.selected = "s2"
-    assert plot.selected == "s2"
-
-
-def test_drift_plot_leaves_a_picture_and_the_table_behind(preview: Preview):
-    plot = DriftPlot(preview.measurements, preview.verdict, metric="wb_b")
-    still = plot.still_html()
-    url = re.search(r'src="data:image/png;base64,([^"]+)"', still)
-    assert url is not None
-    picture = _decoded(base64.b64decode(url[1]))
-    assert picture.shape[1] == 840
-    assert tuple(picture[0, 0]) == (255, 255, 255)
-    assert still.count("<tr ") == 5
-
-
-def test_a_widget_that_cannot_follow_says_so(preview: Preview):
-    class Fewer(Filmstrip):
-        pass
-
-    strip, other = Filmstrip(preview), Fewer(preview)
-    other.items = other.items[:2]
-    share_selection(strip, other)
-    strip.selected = "s4"
-    assert strip.selected == "s4"
-    assert other.selected == "s1"
-    assert "no shot 's4'" in other.trouble

@@ -1,4 +1,7 @@
-"""Jupyter widgets over the finishkit engine: see the drift, tune a template, lock it.
+"""Jupyter widgets over the finishkit engine: see the drift, tune a template, lock it, finish.
+
+``fk = open_session("show/ep01")`` is all a notebook needs; ``fk.app()`` shows everything, and
+``fk.filmstrip()``, ``fk.player()`` and the others show one part each.
 
 Loaded when used: the notebook that runs overnight shows no widget and must not wait for them.
 """
@@ -7,20 +10,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from finishkit_widgets.behaviour import share_selection
     from finishkit_widgets.compare import Compare
-    from finishkit_widgets.drift import DriftPlot
-    from finishkit_widgets.filmstrip import Filmstrip
-    from finishkit_widgets.tuner import Tuner
+    from finishkit_widgets.session import Session, open_session
+    from finishkit_widgets.start import Start
 
-__all__ = ["Compare", "DriftPlot", "Filmstrip", "Tuner", "share_selection"]
+__all__ = ["Compare", "Session", "Start", "open_session"]
 
 _HOME = {
     "Compare": "compare",
-    "DriftPlot": "drift",
-    "Filmstrip": "filmstrip",
-    "Tuner": "tuner",
-    "share_selection": "behaviour",
+    "Session": "session",
+    "Start": "start",
+    "open_session": "session",
 }
 
 

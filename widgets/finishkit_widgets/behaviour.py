@@ -5,13 +5,18 @@ import functools
 import html
 import inspect
 import traceback
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec, TypeVar
 
+import anywidget
 import ipywidgets
 import traitlets
 
 from finishkit.errors import FinishError
+from finishkit_widgets.texts import words as words_of
+
+if TYPE_CHECKING:
+    from finishkit_widgets.session import Session
 
 P = ParamSpec("P")
 Owner = TypeVar("Owner", bound="WellBehaved")
@@ -44,13 +49,15 @@ def refuse_unknown(widget: type[traitlets.HasTraits], given: Iterable[str]) -> N
         raise TypeError(f"{widget.__name__} has no keyword {name!r}. {hint}")
 
 
-def error_html(error: BaseException) -> str:
+def error_html(error: BaseException, language: str = "en") -> str:
     """Return an error as a sentence; what only a developer can use goes behind "details".
 
     Parameters
     ----------
     error : BaseException
         A :class:`~finishkit.errors.FinishError` is said as it is.
+    language : {'en', 'zh'}, optional
+        Of the words around it.
 
     Returns
     -------
@@ -59,12 +66,13 @@ def error_html(error: BaseException) -> str:
     """
     if isinstance(error, FinishError):
         return f'<div role="alert" class="fk-error">{html.escape(str(error))}</div>'
+    words = words_of("common", language)
     story = html.escape("".join(traceback.format_exception(error)))
-    said = html.escape(f"{type(error).__name__}: {error}")
+    said = words["unexpected"].format(error=f"{type(error).__name__}: {error}")
     return (
-        f'<div role="alert" class="fk-error">This did not work, and finishkit does not know why:'
-        f" {said}. Your settings are unchanged; please report it with the details."
-        f"<details><summary>Details</summary><pre>{story}</pre></details></div>"
+        f'<div role="alert" class="fk-error">{html.escape(said)}'
+        f"<details><summary>{html.escape(words['details'])}</summary><pre>{story}</pre></details>"
+        "</div>"
     )
 
 
@@ -120,26 +128,107 @@ def spoken(
     return said
 
 
-def share_selection(*widgets: "WellBehaved") -> None:
-    """Make widgets select the same shot: a choice in one is a choice in all.
+class SessionWidget(WellBehaved):
+    """Mixed into every widget over a :class:`~finishkit_widgets.session.Session`, before its class.
+
+    It watches the session and acts by the session's methods; it keeps nothing of its own that
+    another widget would need.
 
     Parameters
     ----------
-    *widgets : WellBehaved
-        Each with a trait ``selected``, such as :class:`Filmstrip`, :class:`DriftPlot` and
-        :class:`Tuner`. The first one's selection is kept.
+    session : Session
     """
 
-    def follow(change: Mapping[str, Any]) -> None:
-        for widget in widgets:
-            if widget is change["owner"]:
-                continue
-            try:
-                widget.set_trait("selected", change["new"])
-            except Exception as error:
-                # Said where it happened: the widget that was clicked did nothing wrong.
-                widget.say_error(error)
+    part: ClassVar[str] = "common"
+    """Name of its file of words in ``texts``."""
 
-    for widget in widgets:
-        widget.observe(follow, names="selected")
-    follow({"owner": widgets[0], "new": widgets[0].trait_values()["selected"]})
+    words: Any
+    session: "Session"
+    # Of the class: an instance that failed half-made is closed too.
+    _watched: tuple[tuple[Callable[[Any], None], Any], ...] = ()
+
+    def __init__(self, session: "Session", **keywords: Any) -> None:
+        self.session = session
+        super().__init__(**keywords)
+
+    def watch(self, names: str | Sequence[str], call: Callable[[Any], None]) -> None:
+        """Call this when the session changes, until the widget is closed.
+
+        Parameters
+        ----------
+        names : str or sequence of str
+            Traits of the session.
+        call : callable
+            Given the change; an error it raises is said in the widget, and does not keep other
+            widgets from hearing of the change.
+        """
+
+        def told(change: Any) -> None:
+            try:
+                call(change)
+            except Exception as error:
+                self.say_error(error)
+
+        self.session.observe(told, names=names)
+        self._watched = (*self._watched, (told, names))
+
+    def close(self) -> None:
+        """Stop watching the session, and take the view away."""
+        for told, names in self._watched:
+            self.session.unobserve(told, names=names)
+        self._watched = ()
+        super().close()
+
+
+class FrontEnd(SessionWidget, anywidget.AnyWidget):
+    """A session's widget with a front end of its own.
+
+    What it shows is traits; what a person does comes as a message ``{"do": NAME, ...}``, which is
+    a method of the session or of the widget in :attr:`acts`. Anything else is refused.
+
+    Parameters
+    ----------
+    session : Session
+
+    Attributes
+    ----------
+    words : dict of str to str
+        In the session's language.
+    trouble : str
+        A sentence shown in the widget; empty when all is well.
+    trouble_details : str
+        For a developer: shown behind "details".
+    """
+
+    acts: ClassVar[tuple[str, ...]] = ()
+    """What the front end may ask for: names of public methods of the widget, else the session."""
+
+    words = traitlets.Dict().tag(sync=True)
+    trouble = traitlets.Unicode("").tag(sync=True)
+    trouble_details = traitlets.Unicode("").tag(sync=True)
+
+    def __init__(self, session: "Session", **keywords: Any) -> None:
+        super().__init__(session, **{"words": session.words(self.part), **keywords})
+        self.watch("language", lambda _: self.set_trait("words", session.words(self.part)))
+        self.on_msg(self._on_message)
+
+    def say_error(self, error: BaseException) -> None:
+        """Show an error in the widget."""
+        with self.hold_sync():
+            if isinstance(error, FinishError):
+                self.trouble, self.trouble_details = str(error), ""
+            else:
+                said = f"{type(error).__name__}: {error}"
+                self.trouble = self.words["unexpected"].format(error=said)
+                self.trouble_details = "".join(traceback.format_exception(error))
+
+    def _on_message(self, _widget: Any, content: Any, _buffers: Any) -> None:
+        asked = dict(content)
+        name = asked.pop("do", "")
+        try:
+            if name not in self.acts:
+                raise FinishError(f"This widget does not know {name!r}.", "unknown_act")
+            self.trouble = self.trouble_details = ""
+            (getattr(self, name, None) or getattr(self.session, name))(**asked)
+        except Exception as error:
+            self.say_error(error)

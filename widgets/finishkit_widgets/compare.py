@@ -1,7 +1,6 @@
 """Before and after, in one picture."""
 
 import html
-from pathlib import Path
 from typing import Any
 
 import anywidget
@@ -11,9 +10,8 @@ import traitlets
 from numpy.typing import NDArray
 
 from finishkit_widgets.behaviour import WellBehaved
+from finishkit_widgets.front import css, esm
 from finishkit_widgets.pictures import data_url, fitted, jpeg_bytes
-
-STATIC = Path(__file__).parent / "static"
 
 
 class Compare(WellBehaved, anywidget.AnyWidget):
@@ -38,8 +36,8 @@ class Compare(WellBehaved, anywidget.AnyWidget):
         For a keyword the widget does not have.
     """
 
-    _esm = STATIC / "compare.js"
-    _css = STATIC / "compare.css"
+    _esm = esm("compare")
+    _css = css("compare")
 
     before = traitlets.Bytes().tag(sync=True)
     after = traitlets.Bytes().tag(sync=True)

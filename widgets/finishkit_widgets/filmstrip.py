@@ -1,40 +1,59 @@
-"""The shots in cut order, each with its verdict."""
+"""The shots in cut order, each with its verdict and with what a person said of it."""
 
 import html
 import itertools
-from typing import Any
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-import anywidget
 import numpy as np
 import traitlets
 
-from finishkit.preview import Preview
-from finishkit.verdict import ShotVerdict, Verdict
-from finishkit_widgets.badges import BADGES, badge_css
-from finishkit_widgets.behaviour import WellBehaved
-from finishkit_widgets.compare import STATIC
-from finishkit_widgets.pictures import data_url, fitted, jpeg_bytes
+from finishkit.preview.thumbnails import HEIGHT_PX, WIDTH_PX, Thumbnail
+from finishkit.verdict import ShotVerdict
+from finishkit_widgets.badges import BADGES
+from finishkit_widgets.behaviour import FrontEnd
+from finishkit.flags import Flag
+from finishkit_widgets.front import css, esm
+from finishkit_widgets.pictures import data_url, fitted, jpeg_bytes, sheet_bytes
+
+if TYPE_CHECKING:
+    from finishkit_widgets.session import Session
 
 TILE_PX = (72, 128)
-"""Width and height of a thumbnail."""
+"""Width and height of a thumbnail on the page; the sheet holds twice as many pixels each way."""
+
+COLUMNS = 10
+"""Tiles a row of the sheet: 80 shots are 1440x2048, which every browser decodes."""
+
+PUSH_EVERY_S = 0.4
+"""A sheet of 80 shots is 1 MB: so often it is sent while its tiles come in."""
+
+STILL_WAIT_S = 1.0
+"""So long the picture that is left behind waits for thumbnails; kept ones take a tenth of it."""
+
+GREY = np.full((2, 2, 3), 128, np.uint8)
 
 
-class Filmstrip(WellBehaved, anywidget.AnyWidget):
+class Filmstrip(FrontEnd):
     """Thumbnails in cut order; arrows move the selection, ``n`` goes to the next flagged shot.
+
+    The strip is there at once; its pictures are read by a thread and come in as they are ready.
 
     Parameters
     ----------
-    preview : Preview
-        Gives the pictures.
-    verdict : Verdict, optional
-        Gives the badges; the preview's own by default.
+    session : Session
 
     Attributes
     ----------
+    orientation : {'horizontal', 'vertical'}
+        Vertical becomes horizontal where the page, or the app, is narrower than 600 px.
+    filter : str
+        Which shots are shown: ``all``, ``flagged``, ``hook``, ``scene:NAME`` or ``cast:NAME``.
     selected : str
-        Id of the chosen shot.
-    trouble : str
-        A sentence shown under the strip; empty when all is well.
+        Follows the session.
+    left : int
+        Shots whose middle frame is still to be read.
 
     Raises
     ------
@@ -42,79 +61,165 @@ class Filmstrip(WellBehaved, anywidget.AnyWidget):
         For a keyword the widget does not have.
     """
 
-    _esm = STATIC / "filmstrip.js"
-    _css = badge_css() + (STATIC / "filmstrip.css").read_text(encoding="utf-8")
+    part = "filmstrip"
+    acts = ("select", "flag", "unflag")
+    _esm = esm("filmstrip")
+    _css = css("filmstrip")
 
     sheet = traitlets.Bytes().tag(sync=True)
-    items = traitlets.List(traitlets.Dict()).tag(sync=True)
+    columns = traitlets.Int(COLUMNS).tag(sync=True)
     tile_px = traitlets.Tuple(traitlets.Int(), traitlets.Int(), default_value=TILE_PX).tag(
         sync=True
     )
+    items = traitlets.List(traitlets.Dict()).tag(sync=True)
+    marks = traitlets.Dict().tag(sync=True)
     selected = traitlets.Unicode("").tag(sync=True)
-    trouble = traitlets.Unicode("").tag(sync=True)
+    filter = traitlets.Unicode("all").tag(sync=True)
+    orientation = traitlets.Enum(("horizontal", "vertical"), "horizontal").tag(sync=True)
+    left = traitlets.Int(0).tag(sync=True)
 
-    def __init__(self, preview: Preview, verdict: Verdict | None = None, **keywords: Any) -> None:
-        verdict = verdict or preview.verdict
-        tiles = []
-        for judged in verdict.shots:
-            samples = preview.samples(judged.shot)
-            tiles.append(fitted(samples[len(samples) // 2], *TILE_PX))
-        common = _common_start([judged.shot for judged in verdict.shots])
-        items = [_item(judged, judged.shot.removeprefix(common)) for judged in verdict.shots]
+    def __init__(self, session: "Session", **keywords: Any) -> None:
+        judged = session.verdict.shots
+        labels = short_names([s.shot for s in judged])
+        self._tiles: dict[str, np.ndarray | None] = {s.shot: None for s in judged}
+        self._pushed_s = 0.0
         shown = {
-            "sheet": jpeg_bytes(np.concatenate(tiles, axis=1), quality=85) if tiles else b"",
-            "items": items,
-            "selected": items[0]["shot"] if items else "",
+            "items": [_item(session, s, name) for s, name in zip(judged, labels, strict=True)],
+            "marks": _marks(session),
+            "selected": session.selected,
+            "left": len(judged),
         }
-        super().__init__(**{**shown, **keywords})
+        super().__init__(session, **{**shown, **keywords})
+        self.watch("selected", lambda _: self.set_trait("selected", session.selected))
+        self.watch("flags", lambda _: self.set_trait("marks", _marks(session)))
+        self._thumbnails = session.thumbnails
+        self._stop = self._thumbnails.follow(self._take)
 
-    @traitlets.validate("selected")
-    def _known(self, proposal: dict[str, Any]) -> str:
-        shots = [item["shot"] for item in self.items]
-        if proposal["value"] not in shots:
-            raise traitlets.TraitError(
-                f"There is no shot {proposal['value']!r}. There are: {', '.join(shots)}."
-            )
-        return proposal["value"]
+    def close(self) -> None:
+        """Stop reading pictures, and take the view away."""
+        self._stop()
+        super().close()
 
-    def say_error(self, error: BaseException) -> None:
-        """Show an error under the strip."""
-        self.trouble = str(error)
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait until every picture is on the sheet.
+
+        Parameters
+        ----------
+        timeout_s : float, optional
+            For ever by default.
+
+        Returns
+        -------
+        over : bool
+            False when the time ran out.
+        """
+        return self._thumbnails.wait(timeout_s)
 
     def still_html(self) -> str:
-        """Return the sheet of thumbnails and the verdicts as a list."""
-        lines = "".join(
-            f"<li>{item['shape']}{item['letter']} {html.escape(item['text'])}</li>"
-            for item in self.items
+        """Return the thumbnails with their verdicts, for pages without a kernel."""
+        self.wait(STILL_WAIT_S)
+        figures = "".join(self._still(item) for item in self.items)
+        return f"<div><p>{html.escape(self.summary())}</p>{figures}</div>"
+
+    def summary(self) -> str:
+        """Return how the shots stand, in a sentence."""
+        actions = [item["action"] for item in self.items]
+        counts = ", ".join(
+            self.words["count"].format(n=actions.count(name), verdict=self.words[name])
+            for name in BADGES
+            if name in actions
         )
-        picture = (
-            f'<img style="max-width:100%" src="{data_url(self.sheet)}" alt="Shots in cut order">'
-            if self.sheet
-            else ""
+        return self.words["summary"].format(
+            n=len(actions),
+            scenes=len({item["scene"] for item in self.items}),
+            counts=counts,
+            needs=sum(mark["needs"] for mark in self.marks.values()),
         )
-        return f'<div>{picture}<ul style="list-style:none;padding:0">{lines}</ul></div>'
+
+    @traitlets.validate("filter")
+    def _known(self, proposal: dict[str, Any]) -> str:
+        wanted = proposal["value"]
+        there = _filters(self.items)
+        if wanted not in there:
+            raise traitlets.TraitError(
+                f"There is no filter {wanted!r}. There are: {', '.join(there)}."
+            )
+        return wanted
+
+    def _take(self, shot: str, seen: Thumbnail | Exception) -> None:
+        # In a thread, one call at a time.
+        if isinstance(seen, Exception):
+            self.say_error(seen)
+        elif shot in self._tiles:
+            self._tiles[shot] = seen.picture
+        now = time.monotonic()
+        if self._thumbnails.left and now - self._pushed_s < PUSH_EVERY_S:
+            return
+        self._pushed_s = now
+        sheet = sheet_bytes(list(self._tiles.values()), (WIDTH_PX, HEIGHT_PX), self.columns)
+        with self.hold_sync():
+            self.sheet, self.left = sheet, self._thumbnails.left
+
+    def _still(self, item: dict[str, Any]) -> str:
+        tile = self._tiles[item["shot"]]
+        small = fitted(GREY if tile is None else tile, *TILE_PX)
+        mark = self.marks[item["shot"]]["mark"]
+        said = f" · {self.words[f'said_{mark}']}" if mark else ""
+        caption = f"{item['label']} {item['shape']}{item['letter']}{said}"
+        return (
+            '<figure style="display:inline-block;width:84px;margin:4px;vertical-align:top">'
+            f'<img width="{TILE_PX[0]}" height="{TILE_PX[1]}" alt="{html.escape(item["shot"])}"'
+            f' title="{html.escape(item["why"])}" src="{data_url(jpeg_bytes(small, quality=82))}">'
+            f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+        )
 
 
-def _common_start(names: list[str]) -> str:
-    """Return what all names begin with, up to their number: a caption has room for the rest."""
+def short_names(names: Sequence[str]) -> list[str]:
+    """Return names without what all begin with, up to their number: a caption has room for that.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of shots, such as ``s01e01_shot_001``.
+    """
     common = "".join(
         letters[0]
         for letters in itertools.takewhile(
             lambda letters: len(set(letters)) == 1, zip(*names, strict=False)
         )
     ).rstrip("0123456789")
-    return common if len(names) > 1 and all(len(name) > len(common) for name in names) else ""
+    if len(names) < 2 or any(len(name) == len(common) for name in names):
+        return list(names)
+    return [name.removeprefix(common) for name in names]
 
 
-def _item(judged: ShotVerdict, label: str) -> dict[str, str]:
+def _item(session: "Session", judged: ShotVerdict, label: str) -> dict[str, Any]:
     badge = BADGES[judged.action]
-    why = " ".join([*(r.text for r in judged.reasons), *judged.unknown])
-    hook = " (hook)" if judged.hook else ""
+    measured = session.measurements[judged.shot]
+    listed = session.episode[judged.shot].characters
     return {
         "shot": judged.shot,
         "label": label,
+        "scene": judged.scene,
+        "cast": list(listed or [i.character for i in measured.identities]),
+        "hook": judged.hook,
         "action": judged.action,
         "shape": badge.shape,
         "letter": badge.letter,
-        "text": f"{judged.shot}{hook}: {badge.word}. {why}".strip(),
+        "why": " ".join([*(r.text for r in judged.reasons), *judged.unknown]),
     }
+
+
+def _marks(session: "Session") -> dict[str, dict[str, Any]]:
+    said = {s.shot: session.flags.get(s.shot, Flag()) for s in session.verdict.shots}
+    return {
+        shot: {"mark": flag.mark, "note": flag.note, "needs": session.needs_someone(shot)}
+        for shot, flag in said.items()
+    }
+
+
+def _filters(items: Sequence[dict[str, Any]]) -> list[str]:
+    scenes = dict.fromkeys(item["scene"] for item in items)
+    cast = dict.fromkeys(name for item in items for name in item["cast"])
+    found = ["all", "flagged", "hook", *(f"scene:{s}" for s in scenes)]
+    return [*found, *(f"cast:{name}" for name in cast)]

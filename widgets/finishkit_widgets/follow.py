@@ -1,7 +1,7 @@
 """The picture that takes longer: asked for behind every quick one, and shown in its place."""
 
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import ipywidgets
 
@@ -9,6 +9,9 @@ from finishkit.preview import Job, Preview, Refined
 from finishkit.report import solved_stages
 from finishkit.template import Draft
 from finishkit_widgets.compare import Compare
+
+REST_S = 0.3
+"""So long a slider must rest before what takes seconds is begun."""
 
 
 class Follow(ipywidgets.VBox):
@@ -20,6 +23,8 @@ class Follow(ipywidgets.VBox):
         Makes the pictures.
     compare : Compare
         Shows them.
+    words : mapping of str to str
+        The tuner's.
     on : bool
         Whether the box is ticked.
     on_tick : callable
@@ -27,14 +32,17 @@ class Follow(ipywidgets.VBox):
     """
 
     def __init__(
-        self, preview: Preview, compare: Compare, on: bool, on_tick: Callable[[], None]
+        self,
+        preview: Preview,
+        compare: Compare,
+        words: Mapping[str, str],
+        on: bool,
+        on_tick: Callable[[], None],
     ) -> None:
-        self._preview, self._shown = preview, compare
+        self._preview, self._shown, self._words = preview, compare, words
         self._job: Job[Refined] | None = None
         self.state = ipywidgets.HTML()
-        self.box = ipywidgets.Checkbox(
-            value=on, description="Follow with faces, sharpness and net", indent=False
-        )
+        self.box = ipywidgets.Checkbox(value=on, description=words["follow"], indent=False)
         self.box.observe(lambda _: on_tick(), names="value")
         super().__init__(children=(self.state, self.box))
         self.add_class("fk-follow")
@@ -57,8 +65,8 @@ class Follow(ipywidgets.VBox):
         if not self.box.value:
             self.state.value = ""
             return
-        self._say("Faces, sharpness and net …")
-        self._job = self._preview.refine(shot, draft, index, self._swap)
+        self._say(self._words["follow_busy"])
+        self._job = self._preview.refine(shot, draft, index, self._swap, rest_s=REST_S)
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait for the picture that was asked for.
@@ -78,11 +86,12 @@ class Follow(ipywidgets.VBox):
     def _swap(self, result: Refined | Exception) -> None:
         # In the thread: nobody hears what is raised here.
         if isinstance(result, Exception):
-            self._say(f"This is the quick picture; the one to follow could not be made. {result}")
+            self._say(self._words["follow_failed"].format(why=result))
             return
         self._shown.show(result.before, result.after)
         lines = [f"{s.title}: {s.line}" for s in solved_stages(result.notes) if s.line]
-        self._say(f"With faces, sharpness and net. {'; '.join(lines) or 'Nothing to do'}.")
+        solved = "; ".join(lines) or self._words["follow_nothing"]
+        self._say(self._words["follow_done"].format(solved=solved))
 
     def _say(self, text: str) -> None:
         self.state.value = f'<span class="fk-quiet">{html.escape(text)}</span>'

@@ -2,7 +2,7 @@
 
 import html
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +20,7 @@ class Setting:
     Attributes
     ----------
     path : str
-        Dotted name, such as ``grade.saturation``.
-    label : str
+        Dotted name, such as ``grade.saturation``; in the table of words its label has this name.
     step : float
         One arrow key. 0: a list of choices, no number.
     unit : str
@@ -30,7 +29,6 @@ class Setting:
     """
 
     path: str
-    label: str
     step: float = 0.0
     unit: str = ""
     at_once: bool = True
@@ -42,37 +40,36 @@ class Group:
 
     Attributes
     ----------
-    title : str
+    name : str
+        In the table of words its heading is ``group.<name>``.
     settings : tuple of Setting
     """
 
-    title: str
+    name: str
     settings: tuple[Setting, ...]
 
 
 GROUPS = (
     Group(
-        title="Colour",
+        name="colour",
         settings=(
-            Setting(path="grade.strength", label="Match and look", step=0.05, at_once=False),
-            Setting(path="grade.matching", label="Match shots to"),
-            Setting(path="grade.temperature_k", label="Warmth", step=50, unit="K"),
-            Setting(path="grade.contrast", label="Contrast", step=0.02),
-            Setting(path="grade.saturation", label="Saturation", step=0.02),
-            Setting(path="grade.blacks_ire", label="Blacks", step=0.5, unit="IRE"),
-            Setting(path="grade.skin_protect", label="Keep skin", step=0.05, at_once=False),
-            Setting(path="grade.even_out", label="Even out drift", step=0.05),
+            Setting(path="grade.strength", step=0.05, at_once=False),
+            Setting(path="grade.matching"),
+            Setting(path="grade.temperature_k", step=50, unit="K"),
+            Setting(path="grade.contrast", step=0.02),
+            Setting(path="grade.saturation", step=0.02),
+            Setting(path="grade.blacks_ire", step=0.5, unit="IRE"),
+            Setting(path="grade.skin_protect", step=0.05, at_once=False),
+            Setting(path="grade.even_out", step=0.05),
             Setting(
                 path="grade.max_wb_oct",
-                label="White balance ≤",
                 step=0.05,
                 unit="oct",
                 at_once=False,
             ),
-            Setting(path="grade.max_ev", label="Exposure ≤", step=0.1, unit="EV", at_once=False),
+            Setting(path="grade.max_ev", step=0.1, unit="EV", at_once=False),
             Setting(
                 path="grade.max_gain",
-                label="Contrast, colour ≤",
                 step=0.05,
                 unit="×",
                 at_once=False,
@@ -80,69 +77,69 @@ GROUPS = (
         ),
     ),
     Group(
-        title="Sharpness and grain",
+        name="sharpness",
         settings=(
-            Setting(path="sharpen.strength", label="Bring to scene", step=0.05),
-            Setting(path="sharpen.target_oct", label="Crisper, softer", step=0.05, unit="oct"),
-            Setting(path="sharpen.band_oct", label="Leave within ±", step=0.01, unit="oct"),
-            Setting(path="sharpen.skin_share", label="On skin", step=0.05),
-            Setting(path="grain.sigma_codes", label="Grain", step=0.1, unit="codes"),
-            Setting(path="grain.strength", label="Match grain", step=0.05),
-            Setting(path="grain.denoise", label="Clean up to", step=0.05),
+            Setting(path="sharpen.strength", step=0.05),
+            Setting(path="sharpen.target_oct", step=0.05, unit="oct"),
+            Setting(path="sharpen.band_oct", step=0.01, unit="oct"),
+            Setting(path="sharpen.skin_share", step=0.05),
+            Setting(path="grain.sigma_codes", step=0.1, unit="codes"),
+            Setting(path="grain.strength", step=0.05),
+            Setting(path="grain.denoise", step=0.05),
         ),
     ),
     Group(
-        title="Faces",
+        name="faces",
         settings=(
-            Setting(path="faces.strength", label="Detail", step=0.05),
-            Setting(path="faces.max_identity_shift", label="Identity shift ≤", step=0.01),
-            Setting(path="faces.detect_every_frames", label="Look every", step=1, unit="frames"),
-            Setting(path="faces.engine", label="Engine"),
-            Setting(path="faces.protect", label="Keep eyes and mouth"),
+            Setting(path="faces.strength", step=0.05),
+            Setting(path="faces.max_identity_shift", step=0.01),
+            Setting(path="faces.detect_every_frames", step=1, unit="frames"),
+            Setting(path="faces.engine"),
+            Setting(path="faces.protect"),
         ),
     ),
     Group(
-        title="Deflicker",
+        name="deflicker",
         settings=(
-            Setting(path="deflicker.strength", label="Even out", step=0.05),
-            Setting(path="deflicker.window_frames", label="Over", step=2, unit="frames"),
-            Setting(path="deflicker.threshold_lstar", label="Only above", step=0.05, unit="L*"),
-            Setting(path="deflicker.flash_lstar", label="A flash from", step=1, unit="L*"),
+            Setting(path="deflicker.strength", step=0.05),
+            Setting(path="deflicker.window_frames", step=2, unit="frames"),
+            Setting(path="deflicker.threshold_lstar", step=0.05, unit="L*"),
+            Setting(path="deflicker.flash_lstar", step=1, unit="L*"),
         ),
     ),
     Group(
-        title="Motion",
+        name="motion",
         settings=(
-            Setting(path="stabilise.strength", label="Steady", step=0.05),
-            Setting(path="stabilise.max_crop_pct", label="Crop ≤", step=0.5, unit="%"),
-            Setting(path="stabilise.threshold_pct", label="Only above", step=0.1, unit="%"),
-            Setting(path="interpolate.strength", label="Replace repeats", step=0.05),
-            Setting(path="interpolate.confidence_min", label="Only when sure", step=0.05),
-            Setting(path="interpolate.retime", label="Other rates"),
+            Setting(path="stabilise.strength", step=0.05),
+            Setting(path="stabilise.max_crop_pct", step=0.5, unit="%"),
+            Setting(path="stabilise.threshold_pct", step=0.1, unit="%"),
+            Setting(path="interpolate.strength", step=0.05),
+            Setting(path="interpolate.confidence_min", step=0.05),
+            Setting(path="interpolate.retime"),
         ),
     ),
     Group(
-        title="Upscale",
+        name="upscale",
         settings=(
-            Setting(path="upscale.model", label="Model"),
-            Setting(path="upscale.strength", label="Share of the net", step=0.05),
+            Setting(path="upscale.model"),
+            Setting(path="upscale.strength", step=0.05),
         ),
     ),
     Group(
-        title="Gates",
+        name="gates",
         settings=(
-            Setting(path="gates.flicker_ratio", label="Flicker may rise", step=0.01, unit="×"),
-            Setting(path="gates.colour_de", label="Colour may move", step=0.1, unit="ΔE"),
+            Setting(path="gates.flicker_ratio", step=0.01, unit="×"),
+            Setting(path="gates.colour_de", step=0.1, unit="ΔE"),
         ),
     ),
     Group(
-        title="Master",
+        name="master",
         settings=(
-            Setting(path="master.width_px", label="Width", step=2, unit="px"),
-            Setting(path="master.height_px", label="Height", step=2, unit="px"),
-            Setting(path="master.rate_fps", label="Frames per second"),
-            Setting(path="master.fit", label="Other shapes"),
-            Setting(path="master.crf", label="Compression", step=1, unit="crf"),
+            Setting(path="master.width_px", step=2, unit="px"),
+            Setting(path="master.height_px", step=2, unit="px"),
+            Setting(path="master.rate_fps"),
+            Setting(path="master.fit"),
+            Setting(path="master.crf", step=1, unit="crf"),
         ),
     ),
 )
@@ -189,6 +186,8 @@ class SettingRow(ipywidgets.HBox):
     Parameters
     ----------
     setting : Setting
+    words : mapping of str to str
+        The tuner's.
     value, start : object
         What it is, and what reset goes back to.
     on_change : callable
@@ -200,25 +199,26 @@ class SettingRow(ipywidgets.HBox):
     def __init__(
         self,
         setting: Setting,
+        words: Mapping[str, str],
         value: Any,
         start: Any,
         on_change: Callable[[str, Any], None],
         on_reset: Callable[[str], None],
     ) -> None:
         self.setting = setting
+        self._words = words
         self._told = False
         self.control = _control(setting, value)
         self.control.add_class("fk-control")
-        self._mark = ipywidgets.HTML(layout=ipywidgets.Layout(width="14px", flex="none"))
-        label = setting.label + (f", {setting.unit}" if setting.unit else "")
-        name = ipywidgets.HTML(
-            f'<span class="fk-note" title="{html.escape(setting.path, quote=True)}">'
-            f"{html.escape(label)}</span>",
-            layout=ipywidgets.Layout(width="150px", flex="none"),
+        unit = html.escape(setting.unit)
+        self._label = html.escape(words[setting.path]) + (
+            f' <span class="fk-unit">{unit}</span>' if unit else ""
         )
+        self._name = ipywidgets.HTML(layout=ipywidgets.Layout(width="144px", flex="none"))
         self._reset = ipywidgets.Button(
-            description="↺", layout=ipywidgets.Layout(width="32px", flex="none")
+            description="↺", layout=ipywidgets.Layout(width="28px", flex="none")
         )
+        self._reset.add_class("fk-reset")
         self._reset.on_click(lambda _: on_reset(setting.path))
 
         def moved(change: dict[str, Any]) -> None:
@@ -227,7 +227,8 @@ class SettingRow(ipywidgets.HBox):
                 on_change(setting.path, _tidy(new))
 
         self.control.observe(moved, names="value")
-        super().__init__(children=(self._mark, name, self.control, self._reset))
+        super().__init__(children=(self._name, self.control, self._reset))
+        self.add_class("fk-row")
         self.add_class(f"fk-{setting.path.replace('.', '-')}")
         self.show(value, start)
 
@@ -247,15 +248,20 @@ class SettingRow(ipywidgets.HBox):
                 self.control.value = value
         finally:
             self._told = False
-        changed = value != start
-        self._mark.value = '<span class="fk-dot" title="changed">●</span>' if changed else ""
-        self._reset.tooltip = f"Reset {self.setting.label} to {start}"
-        self._reset.disabled = not changed or bool(self.control.disabled)
+        self.changed = value != start
+        said = html.escape(self._words["changed"], quote=True)
+        dot = f'<span class="fk-dot" role="img" aria-label="{said}">●</span>'
+        self._name.value = (
+            f'<span class="fk-mark">{dot if self.changed else ""}</span><span class="fk-row-name"'
+            f' title="{html.escape(self.setting.path, quote=True)}">{self._label}</span>'
+        )
+        self._reset.tooltip = self._words["reset"].format(value=start)
+        self._reset.disabled = not self.changed or bool(self.control.disabled)
 
     def lock(self, locked: bool) -> None:
         """Open or close the row for changes."""
         self.control.disabled = locked
-        self._reset.disabled = locked or not self._mark.value
+        self._reset.disabled = locked or not self.changed
 
 
 def _tidy(value: Any) -> Any:

@@ -3,7 +3,7 @@
 import anywidget
 import traitlets
 
-from finishkit_widgets.compare import STATIC
+from finishkit_widgets.front import css, esm
 
 
 class Surroundings(anywidget.AnyWidget):
@@ -18,8 +18,8 @@ class Surroundings(anywidget.AnyWidget):
         JupyterLab then reads "d d" on a focused slider as "delete this cell".
     """
 
-    _esm = STATIC / "surroundings.js"
-    _css = STATIC / "panel.css"
+    _esm = esm("surroundings")
+    _css = css("panel")
 
     dark = traitlets.Bool(False).tag(sync=True)
     panel = traitlets.Unicode("fk-panel").tag(sync=True)
