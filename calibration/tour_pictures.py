@@ -36,8 +36,9 @@ def main() -> int:
         open_preview(clips, root / "runs")
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium")
         with running_lab(browser, root, state) as lab:
-            _app(lab, clips, root, out)
             _walk(lab, clips, root, out)
+            # Last, since the dark theme stays.
+            _app(lab, clips, root, out)
     return 0
 
 

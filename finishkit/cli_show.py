@@ -25,8 +25,7 @@ def init(
 
     Nothing that is there already is changed: run it again, and only what is missing is added.
 
-    Then: put clips into SHOW/episodes/ep01 and open them with
-    "finishkit lab SHOW/episodes/ep01 --folder SHOW/notebooks --out SHOW/runs".
+    Then: put clips into SHOW/episodes/ep01 and open them with "finishkit lab SHOW/episodes/ep01".
     """
     from finishkit.show import init_show
 
@@ -44,14 +43,23 @@ def lab(
         typer.Argument(help="Folder of an episode's clips to open, or a notebook's file name."),
     ] = "",
     folder: Annotated[
-        Path, typer.Option(help="Where your copies of the notebooks go; never overwritten.")
-    ] = Path("finishkit-notebooks"),
+        Path | None,
+        typer.Option(
+            help="Where your copies of the notebooks go; never overwritten. Default: the show's"
+            " notebooks, else finishkit-notebooks."
+        ),
+    ] = None,
     notebook: Annotated[
         str, typer.Option(help="Notebook to open; where to start by default.")
     ] = "",
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-O", help="Results of the notebooks go to OUT/<episode>."),
+        typer.Option(
+            "--out",
+            "-O",
+            help="Results of the notebooks go to OUT/<episode>. Default: the show's runs, else"
+            " runs beside the notebooks.",
+        ),
     ] = None,
 ) -> None:
     """Open JupyterLab on this machine alone, on your own copies of the notebooks.
@@ -59,9 +67,14 @@ def lab(
     The server listens on 127.0.0.1 behind a token, and sees the notebooks' folder only.
     """
     from finishkit.lab import start_lab
+    from finishkit.show import show_of
 
     if episode.endswith(".ipynb"):
         episode, notebook = "", notebook or episode
+    show = show_of(Path(episode)) if episode else None
+    if show is not None:
+        folder, out = folder or show / "notebooks", out or show / "runs"
+    folder = folder or Path("finishkit-notebooks")
     start_lab(folder, notebook, episode=Path(episode) if episode else None, out=out)
 
 

@@ -20,7 +20,7 @@ README = """# {name}
    (ADA,refs/ada_1.jpg;refs/ada_2.jpg).
 3. Open the notebooks on the episode, look, tune, and lock a template into `templates/`:
 
-       finishkit lab episodes/ep01 --folder notebooks --out runs
+       finishkit lab episodes/ep01
 
 4. Finish it, in the notebook or overnight:
 
@@ -31,6 +31,19 @@ README = """# {name}
 
 `finishkit pause runs/ep01` pauses a batch between two shots; step 4 goes on.
 """
+
+
+def show_of(episode: Path) -> Path | None:
+    """Return the show an episode lies in, laid out by :func:`init_show`; None: in none.
+
+    Parameters
+    ----------
+    episode : Path
+        The folder of its clips.
+    """
+    root = episode.resolve().parent.parent
+    laid_out = episode.resolve().parent.name == "episodes" and (root / "notebooks").is_dir()
+    return root if laid_out else None
 
 
 def init_show(folder: Path) -> tuple[Path, ...]:

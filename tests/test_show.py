@@ -4,7 +4,7 @@ import pytest
 
 from finishkit.errors import FinishError
 from finishkit.shots import open_episode
-from finishkit.show import init_show
+from finishkit.show import init_show, show_of
 from tests import synth
 from tests.test_cli import finishkit
 
@@ -78,3 +78,10 @@ def test_the_command_teaches(tmp_path):
     nothing = finishkit("pause", "my_show/runs/ep01", cwd=tmp_path)
     assert nothing.returncode == 2
     assert "nothing to pause" in nothing.stderr
+
+
+def test_an_episode_knows_the_show_it_lies_in(tmp_path):
+    init_show(tmp_path / "show")
+    assert show_of(tmp_path / "show" / "episodes" / "ep01") == (tmp_path / "show").resolve()
+    assert show_of(tmp_path / "show" / "runs" / "ep01") is None
+    assert show_of(tmp_path / "loose" / "ep01") is None

@@ -85,6 +85,7 @@ def tune_and_lock(lab: Lab, page: Page, snap: Snap, template: Path) -> Walked:
     page.wait_for_function(f"{SHOWN} !== undefined", timeout=30_000)
     walked.took_s["open"] = _lap(started)
     started = time.monotonic()
+    page.locator(".fk-tuner").evaluate("node => node.scrollIntoView({block: 'start'})")
     snap(page, "tuner")
 
     status = page.locator(".fk-status")
@@ -131,7 +132,10 @@ def finish_and_report(page: Page, snap: Snap, timeout_s: float) -> dict[str, flo
     monitor.scroll_into_view_if_needed()
     monitor.get_by_test_id("fk-monitor-start").click()
     expect(monitor.get_by_test_id("fk-monitor-phase")).to_contain_text("running", timeout=30_000)
-    page.wait_for_timeout(4000)
+    expect(monitor.locator("[data-stage=faces][data-is=now]")).to_be_visible(
+        timeout=timeout_s * 1000
+    )
+    page.wait_for_timeout(3000)
     snap(page, "batch")
     expect(monitor.get_by_test_id("fk-monitor-phase")).to_contain_text(
         "inished", timeout=timeout_s * 1000

@@ -6,11 +6,11 @@ import pytest
 import traitlets
 
 from finishkit.errors import FinishError
+from finishkit.flags import FILE, Flag
 from finishkit.preview import Preview
 from finishkit.store import Store
 from finishkit.template import Draft, load_template
 from finishkit_widgets import Session, open_session
-from finishkit.flags import FILE, Flag
 from finishkit_widgets.pins import MOST_PINS
 
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import traitlets
 
+from finishkit.flags import Flag
 from finishkit.preview.thumbnails import HEIGHT_PX, WIDTH_PX, Thumbnail
 from finishkit.verdict import ShotVerdict
 from finishkit_widgets.badges import BADGES
 from finishkit_widgets.behaviour import FrontEnd
-from finishkit.flags import Flag
 from finishkit_widgets.front import css, esm
 from finishkit_widgets.pictures import data_url, fitted, jpeg_bytes, sheet_bytes
 

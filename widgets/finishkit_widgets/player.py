@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import traitlets
 
+from finishkit.flags import Flag
 from finishkit.preview.halves import After, Pair, make_before, make_pair
 from finishkit.preview.newest import Job, Newest
 from finishkit.preview.proxy import Proxies, Proxy
 from finishkit_widgets.badges import BADGES
 from finishkit_widgets.behaviour import FrontEnd
-from finishkit.flags import Flag
 from finishkit_widgets.front import css, esm
 from finishkit_widgets.keymap import merged
 from finishkit_widgets.pictures import jpeg_bytes

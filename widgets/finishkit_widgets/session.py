@@ -8,6 +8,7 @@ import traitlets
 
 from finishkit import batch as batches
 from finishkit.errors import FinishError
+from finishkit.flags import Flag, Mark, load_flags, save_flags
 from finishkit.measure import Measurements
 from finishkit.preview import Preview, open_preview
 from finishkit.preview.thumbnails import Thumbnails
@@ -17,7 +18,6 @@ from finishkit.shots import Episode
 from finishkit.template import Draft, Template
 from finishkit.verdict import ShotVerdict, Verdict
 from finishkit_widgets.before_locking import LockSummary, before_locking
-from finishkit.flags import Flag, Mark, load_flags, save_flags
 from finishkit_widgets.parts import Parts
 from finishkit_widgets.pins import MOST_PINS, Pin, first_pins
 from finishkit_widgets.texts import LANGUAGES, system_language, words
