@@ -20,6 +20,8 @@ from tests.browser.lab import Lab, running_lab
 
 WIDTH_PX, HEIGHT_PX = 1480, 1060
 QUALITY = 88
+# Relative, as in a show: no path of this machine gets into a picture.
+EPISODE, TEMPLATE = "episodes/ep01", Path("templates/my_show.toml")
 
 
 def main() -> int:
@@ -32,18 +34,18 @@ def main() -> int:
         root, state = Path(folder) / "show", Path(folder) / "state"
         root.mkdir()
         state.mkdir()
-        clips = sample_scene(root / "episodes" / "ep01", shots=14)
+        clips = sample_scene(root / EPISODE, shots=14)
         open_preview(clips, root / "runs")
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium")
         with running_lab(browser, root, state) as lab:
-            _walk(lab, clips, root, out)
+            _walk(lab, root, out)
             # Last, since the dark theme stays.
-            _app(lab, clips, root, out)
+            _app(lab, root, out)
     return 0
 
 
-def _app(lab: Lab, clips: Path, root: Path, out: Path) -> None:
-    values = {"episode": str(clips), "out": str(root / "runs")}
+def _app(lab: Lab, root: Path, out: Path) -> None:
+    values = {"episode": EPISODE, "out": "runs"}
     page = lab.open(copy_notebook("00_start.ipynb", root, values), WIDTH_PX, HEIGHT_PX)
     lab.run_all(page)
     page.locator(".fk-app").wait_for(timeout=120_000)
@@ -67,14 +69,8 @@ def _app(lab: Lab, clips: Path, root: Path, out: Path) -> None:
     page.close()
 
 
-def _walk(lab: Lab, clips: Path, root: Path, out: Path) -> None:
-    template = root / "templates" / "my_show.toml"
-    values = {
-        "episode": str(clips),
-        "out": str(root / "runs"),
-        "genre": "romance",
-        "template": str(template),
-    }
+def _walk(lab: Lab, root: Path, out: Path) -> None:
+    values = {"episode": EPISODE, "out": "runs", "genre": "romance", "template": str(TEMPLATE)}
     page = lab.open(copy_notebook("20_tune_template.ipynb", root, values), WIDTH_PX, HEIGHT_PX)
     _wide(page)
 
@@ -82,7 +78,7 @@ def _walk(lab: Lab, clips: Path, root: Path, out: Path) -> None:
         at.wait_for_timeout(1500)
         _shoot(at, out / f"{name}.jpg")
 
-    tune_and_lock(lab, page, snap, template)
+    tune_and_lock(lab, page, snap, TEMPLATE)
     finish_and_report(page, snap, timeout_s=900)
     page.close()
 

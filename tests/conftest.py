@@ -20,6 +20,9 @@ CHROMIUM_ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+# The words the tests look for, on whatever machine.
+os.environ["FINISHKIT_LANG"] = "en"
+
 FOOTAGE = os.environ.get("FINISHKIT_FOOTAGE", "")
 
 

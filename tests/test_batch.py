@@ -88,6 +88,8 @@ def test_killed_twenty_times_it_resumes_and_loses_nothing(tmp_path):
     assert whole.returncode == 0, whole.stderr
     truth = _kept(out / "ep01")
     assert len(truth) >= 3
+    # Kept for every episode: pictures go in small.
+    assert (out / "ep01" / "ep01.ipynb").stat().st_size < 1_000_000
     notebook = nbformat.read(out / "ep01" / "ep01.ipynb", as_version=4)
     assert any("master.mp4" in str(c.get("outputs", "")) for c in notebook.cells)
 

@@ -23,6 +23,9 @@ TILE_PX = (108, 192)
 REST_S = 0.25
 """So long a slider must rest: rendering these at every tick would hold up the picture tuned on."""
 
+STILL_S = 1.0
+"""So long the picture left behind waits for the frames that are under way."""
+
 Sheet = NDArray[np.uint8]
 
 
@@ -84,6 +87,7 @@ class PinnedFrames(FrontEnd):
 
     def still_html(self) -> str:
         """Return the frames as they stand, and what they are."""
+        self.wait(STILL_S)
         if not self.sheet:
             return ""
         says = html.escape("; ".join(item["alt"] for item in self.items), quote=True)
