@@ -75,7 +75,11 @@ def lab(
     if show is not None:
         folder, out = folder or show / "notebooks", out or show / "runs"
     folder = folder or Path("finishkit-notebooks")
-    start_lab(folder, notebook, episode=Path(episode) if episode else None, out=out)
+    start_lab(folder, notebook, episode=Path(episode) if episode else None, out=out, say=_say)
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
 
 
 def pause(

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from finishkit.batch import shipped
@@ -29,7 +29,12 @@ a kernel at once."""
 
 
 def start_lab(
-    folder: Path, notebook: str = "", *, episode: Path | None = None, out: Path | None = None
+    folder: Path,
+    notebook: str = "",
+    *,
+    episode: Path | None = None,
+    out: Path | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Copy the notebooks that are not there yet, and open JupyterLab on one of them.
 
@@ -44,6 +49,8 @@ def start_lab(
         edited for it.
     out : Path, optional
         Where their results go.
+    say : callable, optional
+        Told the address with its token, which the server itself keeps to itself.
 
     Raises
     ------
@@ -56,7 +63,11 @@ def start_lab(
     sample = folder.resolve().parent / "sample_shots" / "ep01"
     if episode is None and not sample.exists():
         shutil.copytree(shipped("sample_shots/ep01"), sample)
-    command = lab_command(folder, notebook, secrets.token_hex(16))
+    port, token = free_port(), secrets.token_hex(16)
+    command = lab_command(folder, notebook, port)
+    # Not among the command's words, which every user of this machine can read.
+    environment["JUPYTER_TOKEN"] = token
+    say(f"If no browser opens: http://127.0.0.1:{port}/lab/tree/{notebook}?token={token}")
     with tempfile.TemporaryDirectory(prefix="finishkit-lab-") as config:
         try:
             code = subprocess.run(
@@ -138,8 +149,18 @@ def quiet_config(folder: Path, environment: Mapping[str, str] = os.environ) -> d
     return {"JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, (before, str(folder))))}
 
 
-def lab_command(folder: Path, notebook: str, token: str) -> list[str]:
-    """Return the command that serves a folder on the loopback address, behind a token.
+def free_port() -> int:
+    """Return a port of the loopback address that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def lab_command(folder: Path, notebook: str, port: int) -> list[str]:
+    """Return the command that serves a folder on the loopback address.
+
+    Its token comes from ``JUPYTER_TOKEN``, never empty: a server without one is open to every web
+    page the user visits.
 
     Parameters
     ----------
@@ -147,12 +168,9 @@ def lab_command(folder: Path, notebook: str, token: str) -> list[str]:
         The only folder the server can see.
     notebook : str
         The one to open.
-    token : str
-        Never empty: a server without one is open to every web page the user visits.
+    port : int
+        Where it listens; taken by somebody else, it does not start.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     return [
         sys.executable,
         "-m",
@@ -160,7 +178,6 @@ def lab_command(folder: Path, notebook: str, token: str) -> list[str]:
         "--ip=127.0.0.1",
         f"--port={port}",
         "--ServerApp.port_retries=0",
-        f"--IdentityProvider.token={token}",
         f"--ServerApp.root_dir={folder.resolve()}",
         f"--LabApp.default_url=/lab/tree/{notebook}",
         "--LabApp.news_url=",

@@ -2,8 +2,12 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
 
 import pytest
 
@@ -46,13 +50,52 @@ def test_copies_are_the_users(tmp_path):
 
 
 def test_the_server_sees_the_folder_alone_and_asks_nobody(tmp_path):
-    words = lab_command(tmp_path, "00_start.ipynb", "f" * 32)
+    words = lab_command(tmp_path, "00_start.ipynb", 8899)
     for word in (
-        "--ip=127.0.0.1", f"--IdentityProvider.token={'f' * 32}",
+        "--ip=127.0.0.1", "--port=8899",
         f"--ServerApp.root_dir={tmp_path}", "--LabApp.news_url=", "--ServerApp.port_retries=0",
         "--LabApp.default_url=/lab/tree/00_start.ipynb",
     ):  # fmt: skip
         assert word in words
+    assert not any("token" in word for word in words)
+
+
+@pytest.mark.slow
+def test_the_address_it_says_opens_and_no_other_does(tmp_path):
+    """The command as a person types it: the token is asked for, and the one said is right."""
+    command = [sys.executable, "-m", "finishkit", "lab", "--folder", str(tmp_path / "notebooks")]
+    environment = {**os.environ, "BROWSER": "true", "HOME": str(tmp_path)}
+    server = subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        assert server.stderr is not None
+        said = next(line for line in server.stderr if "If no browser opens" in line)
+        url = said.split(": ", 1)[1].strip()
+        port, token = url.split("/")[2], url.partition("token=")[2]
+        assert _answer(port, token) == 200
+        assert _answer(port, "f" * 32) == 403
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.communicate(timeout=30)
+
+
+def _answer(port: str, token: str) -> int:
+    ask = urllib.request.Request(
+        f"http://{port}/api/contents", headers={"Authorization": f"token {token}"}
+    )
+    until = time.monotonic() + 60
+    while True:
+        try:
+            with urllib.request.urlopen(ask, timeout=5) as answer:
+                return answer.status
+        except urllib.error.HTTPError as error:
+            return error.code
+        except urllib.error.URLError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.2)
 
 
 def test_jupyterlab_reads_the_quiet_defaults_and_the_users_folders_stay(tmp_path):
