@@ -85,11 +85,14 @@ class App(SessionWidget, ipywidgets.VBox):
         self.player = Player(session)
         self.tuner = Tuner(session, picture=False, refine=False)
         self.drift = Drift(session)
-        self._made: dict[str, ipywidgets.Widget] = {
-            "template": self.tuner,
-        }
+        self._made: dict[str, ipywidgets.Widget] = {"template": self.tuner}
         self._head = ipywidgets.HTML()
         self._head.add_class("fk-app-head")
+        # Each in its own script: whoever needs the other one cannot read this one.
+        self._language = ipywidgets.Dropdown(
+            options=[("English", "en"), ("中文", "zh")], value=session.language
+        )
+        self._language.add_class("fk-language")
         self._tabs = Tabs(session, selected=keywords.get("tab", "template"))
         self._panel = ipywidgets.VBox()
         super().__init__(session, children=self._arranged(), **keywords)
@@ -97,7 +100,9 @@ class App(SessionWidget, ipywidgets.VBox):
             self.add_class(name)
         traitlets.link((self, "tab"), (self._tabs, "selected"))
         self.observe(lambda _: self._open(), names="tab")
-        self.watch(("flags", "template", "look", "language"), lambda _: self._draw_head())
+        self._language.observe(self._on_language, names="value")
+        self.watch(("flags", "template", "look"), lambda _: self._draw_head())
+        self.watch("language", lambda _: self._translate())
         self._open()
         self._draw_head()
 
@@ -126,7 +131,11 @@ class App(SessionWidget, ipywidgets.VBox):
             zone.add_class(f"fk-app-{name}")
         desk = ipywidgets.Box([left, middle, right])
         desk.add_class("fk-app-desk")
-        return self._head, desk, self.notice, style, Surroundings(panel="fk-app")
+        language = ipywidgets.HBox([ipywidgets.HTML(_hidden_name("Language 语言")), self._language])
+        language.add_class("fk-row")
+        top = ipywidgets.HBox([self._head, language])
+        top.add_class("fk-app-top")
+        return top, desk, self.notice, style, Surroundings(panel="fk-app")
 
     def _open(self) -> None:
         try:
@@ -135,6 +144,18 @@ class App(SessionWidget, ipywidgets.VBox):
             self._panel.children = (self._made[self.tab],)
         except Exception as error:
             self.say_error(error)
+
+    def _on_language(self, change: Any) -> None:
+        self.session.language = change["new"]
+
+    def _translate(self) -> None:
+        # Front ends follow by themselves; the tuner's words are in its controls, made once.
+        self.words = self.session.words(self.part)
+        self._language.value = self.session.language
+        self.tuner.close()
+        self.tuner = self._made["template"] = Tuner(self.session, picture=False, refine=False)
+        self._open()
+        self._draw_head()
 
     def _making(self, tab: str) -> Callable[[], ipywidgets.Widget]:
         makers: dict[str, Callable[[], ipywidgets.Widget]] = {
@@ -217,6 +238,11 @@ class App(SessionWidget, ipywidgets.VBox):
             return self.words["none"], "ok"
         key = "shots_one" if count == 1 else "shots_many"
         return self.words[key].format(count=count), "regenerate"
+
+
+def _hidden_name(text: str) -> str:
+    # Seen by screen readers alone: both names fit no header, and the list speaks for itself.
+    return f'<span class="fk-row-name fk-unseen">{html.escape(text)}</span>'
 
 
 def beside(app: App, where: str) -> App:
