@@ -166,14 +166,18 @@ def finish(
         list[str] | None, typer.Option("--redo", help="Make this shot anew (repeatable).")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what would be done.")
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Time a few frames, and say how long it would take and what it needs.",
+        ),
     ] = False,
     jobs: JobsOption = None,
     faces: FacesOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """Finish one episode here and now, stage by stage; run again to resume."""
-    from finishkit.plan import make_plan
+    from finishkit.night import night_lines, plan_night
     from finishkit.report import summary_lines
     from finishkit.run import finish_episode
     from finishkit.shots import open_episode
@@ -183,10 +187,16 @@ def finish(
         raise FinishError(f"There is no engine {engine!r} yet. There is: local.", "usage")
     opened, locked = open_episode(episode), load_template(template)
     if dry_run:
-        plan = make_plan(opened.name, [s.id for s in opened], locked)
-        for step in plan.steps:
-            _say(f"{' + '.join(step.stages):<16} {step.shot or 'all':<24} -> {step.output}")
-        return
+        night = plan_night(
+            opened, locked, out, jobs=jobs, faces=faces, progress=Progress(Terminal())
+        )
+        if as_json:
+            return _json(night.model_dump(mode="json"))
+        ends = [time.strftime("%H:%M", time.localtime(time.time() + s)) for s in
+                (night.low_s, night.high_s)]  # fmt: skip
+        return _say(
+            night_lines([night], f"Started now it is done between {ends[0]} and {ends[1]}.")
+        )
     done = finish_episode(
         opened,
         locked,

@@ -67,8 +67,9 @@ def test_measure_lock_finish_status_report(tmp_path):
     assert template.hero.startswith("shot_")
 
     dry = finishkit("finish", "ep01", "-t", "t.toml", "--dry-run", cwd=tmp_path)
-    assert dry.stdout.splitlines()[0].startswith("faces")
-    assert "master.mp4" in dry.stdout.splitlines()[-1]
+    assert dry.stdout.startswith("ep01: ")
+    assert "  together " in dry.stdout
+    assert "Started now it is done between" in dry.stdout.splitlines()[-1]
 
     done = finishkit("finish", "ep01", "-t", "t.toml", "-O", "runs", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
