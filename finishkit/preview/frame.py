@@ -91,6 +91,7 @@ class Preview:
         self._probe = lru_cache(maxsize=None)(self._read_probe)
         self._samples = lru_cache(maxsize=None)(self._read_samples)
         self._decoded = lru_cache(maxsize=12)(self._read_frame)
+        self._before = lru_cache(maxsize=12)(self._read_before)
         self._whole = lru_cache(maxsize=4)(self._read_whole)
         self._crisp = lru_cache(maxsize=12)(self._read_crisp)
         self._offsets = lru_cache(maxsize=8)(self._find_offsets)
@@ -124,7 +125,7 @@ class Preview:
         """
         at, look, inputs = self._index(shot, index), draft.look, self._set()
         source, name = self._decoded(shot, at), ShotId(shot)
-        before = source.as_uint8()[0]
+        before = self._before(shot, at)
         clean = GrainStage().clean(inputs, look.grain)[name]
         sharpen = self._crispness.at_once(shot, look.sharpen, inputs)
         after = self._crisp(shot, at, clean, sharpen)
@@ -265,6 +266,12 @@ class Preview:
         said, scale = self._probe(shot), self._scale(shot)
         short = min(said.width_px, said.height_px)
         return self._read_one(shot, index, max(2, int(short * scale)))
+
+    def _read_before(self, shot: str, index: int) -> Picture:
+        picture = self._decoded(shot, index).as_uint8()[0]
+        # Handed out again and again: nobody may draw on it.
+        picture.flags.writeable = False
+        return picture
 
     def _read_whole(self, shot: str, index: int) -> Frames:
         return self._read_one(shot, index, None)

@@ -48,6 +48,7 @@ class Compare(WellBehaved, anywidget.AnyWidget):
     alt = traitlets.Unicode("Frame").tag(sync=True)
 
     def __init__(self, **keywords: Any) -> None:
+        self._last: NDArray[np.uint8] | None = None
         super().__init__(**keywords)
 
     @traitlets.validate("position")
@@ -65,7 +66,10 @@ class Compare(WellBehaved, anywidget.AnyWidget):
         if before.shape != after.shape:
             raise ValueError(f"before is {before.shape}, after {after.shape}: not the same frame")
         with self.hold_sync():
-            self.before = jpeg_bytes(before)
+            # Under a slider only one side changes, and encoding costs as much as the look.
+            if before is not self._last:
+                self._last = before
+                self.before = jpeg_bytes(before)
             self.after = jpeg_bytes(after)
 
     def still_html(self) -> str:
