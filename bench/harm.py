@@ -75,6 +75,10 @@ def main() -> None:
     parser.add_argument("--genre", default="baseline")
     parser.add_argument("--size", default="540x960")
     parser.add_argument("--only", choices=("ai_shots", "ep01"))
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="PATH=VALUE",
+        help="Change a setting, to look at some stages alone: --set faces.strength=0",
+    )  # fmt: skip
     asked = parser.parse_args()
     footage = Path(os.environ["FINISHKIT_FOOTAGE"])
     width, height = map(int, asked.size.split("x"))
@@ -86,6 +90,8 @@ def main() -> None:
         "master.fit": "pad",
     }.items():
         draft.set(path, value)
+    for change in asked.set:
+        draft.set(*change.split("=", 1))
     template = draft.lock()
     for name in ("ai_shots", "episodes/ep01"):
         if asked.only and not name.endswith(asked.only):

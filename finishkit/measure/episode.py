@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
@@ -26,6 +25,7 @@ from finishkit.measure.metrics import METRICS
 from finishkit.measure.observe import VERSION, observe
 from finishkit.measure.one_pass import ALL, FACE
 from finishkit.measure.overlap import scene_overlaps
+from finishkit.measure.reference import reference_bytes, reference_picture
 from finishkit.measure.values import Measurements, Observation, Overlap, ShotMeasurement
 from finishkit.measure.workers import Beat, one_thread, side_by_side
 from finishkit.shots import Character, Episode, Shot, ShotId
@@ -246,24 +246,12 @@ def _pictured(
 
 
 def _reference(path: Path, backend: str, cache_dir: Path | None) -> _Reference:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise FinishError(
-            f"The reference image {path} cannot be read ({error.strerror}). Correct"
-            " characters.csv, or put the picture there.",
-            "bad_reference",
-        ) from error
+    data = reference_bytes(path)
     key = digest("reference", VERSION, load_backend(backend).name, data)
     if cache_dir and (kept := _kept(cache_dir, key, _Reference)):
         return kept
-    decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-    if decoded is None:
-        raise FinishError(
-            f"The reference image {path} is no picture. Save it as JPEG or PNG.", "bad_reference"
-        )
-    image = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
-    vector = reference_embedding([image], load_backend(backend))  # type: ignore[list-item]
+    image = reference_picture(path, data)
+    vector = reference_embedding([image], load_backend(backend))
     reference = _Reference(embedding=() if vector is None else tuple(vector.tolist()))
     if cache_dir:
         _keep(cache_dir, key, reference)

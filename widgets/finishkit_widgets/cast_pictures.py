@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 
 from finishkit.errors import FinishError
 from finishkit.frames import read_frames
+from finishkit.measure.reference import reference_bytes, reference_picture
 from finishkit.measure.values import Box
 from finishkit.shots import Episode
 
@@ -79,47 +79,13 @@ class CastPictures:
             ``bad_reference`` when one is gone, or is no picture.
         """
         paths = self._episode.character(character).reference_images
-        return [within(read_picture(path)) for path in paths]
+        return [within(reference_picture(path, reference_bytes(path))) for path in paths]
 
     def _read(self, shot: str, frame: int) -> Picture:
         path = self._episode[shot].path
         for frames in read_frames(path, dtype="uint8", indices=[frame]):
             return frames.as_uint8()[0]
         raise FinishError(f"{path} ends before frame {frame}.", "no_such_frame")
-
-
-def read_picture(path: Path) -> Picture:
-    """Read a still picture.
-
-    Parameters
-    ----------
-    path : Path
-        JPEG, PNG or what else OpenCV reads.
-
-    Returns
-    -------
-    picture : ndarray, shape (h, w, 3), dtype uint8 in [0, 255]
-        R'G'B', full range.
-
-    Raises
-    ------
-    FinishError
-        ``bad_reference``.
-    """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise FinishError(
-            f"The reference image {path} cannot be read ({error.strerror}). Correct"
-            " characters.csv, or put the picture there.",
-            "bad_reference",
-        ) from error
-    decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-    if decoded is None:
-        raise FinishError(
-            f"The reference image {path} is no picture. Save it as JPEG or PNG.", "bad_reference"
-        )
-    return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)  # type: ignore[return-value]
 
 
 def within(picture: Picture) -> Picture:
