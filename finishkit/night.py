@@ -78,7 +78,8 @@ class Night(Value):
     low_s, high_s : float
         Of the whole.
     disk_bytes, free_bytes : int
-        What the output folder will hold at most, and what its disk has free now.
+        What shots, what lies between their passes, and the master take at most, without the
+        report; and what the disk has free now.
     memory_bytes : int
         All workers together, by the largest of the trial.
     nets : tuple of NetUse
@@ -301,7 +302,7 @@ def night_lines(nights: Sequence[Night], clock_text: str = "") -> str:
         lines.append(f"  {'together':<16} {_range(night.low_s, night.high_s):>18}")
         short = "" if night.disk_bytes < night.free_bytes else "  NOT ENOUGH"
         lines.append(
-            f"  disk             {_size(night.disk_bytes)} at most,"
+            f"  disk             {_size(night.disk_bytes)} for shots and master,"
             f" {_size(night.free_bytes)} free{short}"
         )
         lines.append(f"  memory           about {_size(night.memory_bytes)}")

@@ -64,6 +64,6 @@ def test_nets_come_with_their_licence_and_forbidden_ones_are_refused():
 def test_a_full_disk_is_said_before_the_night(night):
     said = night_lines([night.replace(disk_bytes=5 * 2**30, free_bytes=2**30, low_s=5000.0,
                                       high_s=9000.0)])  # fmt: skip
-    assert "5.0 GiB at most, 1.0 GiB free  NOT ENOUGH" in said
+    assert "5.0 GiB for shots and master, 1.0 GiB free  NOT ENOUGH" in said
     assert "1.4 to 2.5 h" in said
     assert "NOT ENOUGH" not in night_lines([night])
