@@ -118,12 +118,3 @@ def test_commercial_templates_refuse_unclear_weights(tmp_path):
     ran = finishkit("finish", "ep01", "-t", "t.toml", "-O", "out", cwd=tmp_path)
     assert ran.returncode == 1
     assert 'refused by licence = "commercial"' in ran.stderr
-
-
-def test_the_lab_serves_loopback_behind_a_token(tmp_path):
-    from finishkit.lab import lab_command
-
-    words = lab_command(tmp_path, "10_measure.ipynb", "f" * 32)
-    assert "--ip=127.0.0.1" in words
-    assert f"--IdentityProvider.token={'f' * 32}" in words
-    assert f"--ServerApp.root_dir={tmp_path}" in words
