@@ -2,6 +2,7 @@
 
 import pytest
 
+from finishkit.errors import FinishError
 from finishkit.preview import Preview
 from finishkit_widgets import Session
 from finishkit_widgets.app import App, beside
@@ -52,15 +53,20 @@ def test_another_language_keeps_what_was_set(app: App):
 
 def test_other_places_are_refused(app: App):
     assert beside(app, "inline") is app
-    with pytest.raises(Exception, match="There are: inline, sidecar"):
+    with pytest.raises(FinishError, match="There are: inline, sidecar"):
         beside(app, "moon")
 
 
 def test_closing_stops_everything_that_watches(app: App):
+    assert _watching(app.session)
     app.close()
+    assert _watching(app.session) == []
     app.session.select("s1")
     app.session.set("grade.contrast", 1.1)
-    handlers = [
-        h for kinds in app.session._trait_notifiers.values() for h in kinds.get("change", [])
-    ]
-    assert not any("SessionWidget" in getattr(h, "__qualname__", "") for h in handlers)
+
+
+def _watching(session: Session) -> list[str]:
+    """Return the names of the handlers that widgets have put on a session."""
+    handlers = [h for kinds in session._trait_notifiers.values() for h in kinds.get("change", [])]
+    names = [getattr(h, "__qualname__", "") for h in handlers]
+    return [name for name in names if "SessionWidget" in name]
