@@ -3,6 +3,7 @@
 #   make test    the default test suite (also in a real browser)
 #   make check   lint, types, layers
 #   make lab     JupyterLab on your own copies of the notebooks
+#   make torture every fault suite with its full count: hours; results into tests/torture/results
 #   make bench   ratios against the field's own tools, in one run
 #   make all     additionally the packages that only the reference engines need (Python < 3.13)
 
@@ -14,7 +15,7 @@ STAMPS := $(VENV)/.stamps
 # Processors are shared between processes, not between the threads of each.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test check lab bench all clean
+.PHONY: demo test torture check lab bench all clean
 .DELETE_ON_ERROR:
 
 $(BIN)/python:
@@ -26,7 +27,7 @@ $(STAMPS)/run: pyproject.toml constraints.txt | $(BIN)/python
 	@mkdir -p $(@D) && touch $@
 
 $(STAMPS)/dev: pyproject.toml constraints.txt $(STAMPS)/run
-	$(PIP) install -q -c constraints.txt axe-playwright-python hatchling hypothesis import-linter insightface nbstripout onnx onnxruntime playwright pre-commit pyright pytest ruff
+	$(PIP) install -q -c constraints.txt axe-playwright-python distributed hatchling hypothesis import-linter insightface nbstripout onnx onnxruntime playwright pre-commit pyright pytest pytest-xdist ruff
 	@mkdir -p $(@D) && touch $@
 
 # Debian's own Chromium: Playwright's download of a browser is not needed and not asked for.
@@ -41,7 +42,11 @@ demo: $(STAMPS)/run
 	$(BIN)/finishkit demo --out demo
 
 test: $(STAMPS)/dev $(STAMPS)/browser
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# One alone: make torture SUITES=kills
+torture: $(STAMPS)/dev
+	$(BIN)/python -m tests.torture $(SUITES)
 
 check: $(STAMPS)/dev
 	$(BIN)/ruff check .

@@ -6,7 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from finishkit.engines.step import StepResult
-from finishkit.errors import FinishError
+from finishkit.errors import MACHINE_CODES, FinishError
 from finishkit.ingest import Ingest
 from finishkit.report.model import Gate as ReportGate
 from finishkit.shots import Shot
@@ -73,11 +73,18 @@ def as_finish_error(shot: str, error: Exception) -> FinishError:
 
 
 def stop_if_disk_full(error: Exception, folder: Path) -> None:
-    """Raise when a failure is the disk's: no shot is to blame for a full one."""
+    """Raise when a failure is the machine's: no shot is to blame for a full disk."""
+    if isinstance(error, FinishError) and error.code in MACHINE_CODES:
+        raise FinishError(
+            f"{error} Then run the same command again: what is finished in {folder} stays"
+            " finished.",
+            error.code,
+        )
+    # FFmpeg does not always hand the system's reason on.
     free = shutil.disk_usage(folder).free
     if isinstance(error, FinishError) and error.code == "write_failed" and free < 64 * 2**20:
         raise FinishError(
-            f"The disk of {folder} is full ({free // 2**20} MiB left). Free some space and run the"
+            f"The disk of {folder} is full ({free} bytes left): {error} Free some space and run the"
             " same command again: what is finished stays finished.",
             "disk_full",
         )

@@ -1,120 +1,38 @@
 """Whole episodes unattended: papermill runs the notebook, one process an episode."""
 
-import json
-import logging
-import multiprocessing
-import os
-import shlex
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-from annotated_types import Interval
-from pydantic import Field
-
-from finishkit.errors import FinishError
-from finishkit.kernel import this_python
-from finishkit.measure.identity import choose_backend
-from finishkit.pause import Paused, is_held, request_pause
-from finishkit.processes import die_with_parent
+from finishkit.background import BatchProcess, start_batch
+from finishkit.disk import require_disk, require_open_files
+from finishkit.episode_process import Died, EpisodeProcess, done_within
+from finishkit.events import run_mark
+from finishkit.hold import held_by_batch
+from finishkit.inplace import own
+from finishkit.notebook_run import (
+    DIE_WITH_PARENT,
+    NOTEBOOK,
+    execute_notebook,
+    name_by_ending,
+    shipped,
+)
+from finishkit.overview import EpisodeResult
+from finishkit.overview_page import OverviewPages
+from finishkit.pause import is_held, pause_requested, request_pause
+from finishkit.run_params import RunParams, refuse_what_cannot_run, resume_command
 from finishkit.shots import open_episode
-from finishkit.store import Store, write_bytes
+from finishkit.stopping import Stopped, Stopping
+from finishkit.store import Store
 from finishkit.template import load_template
-from finishkit.values import Value
-from finishkit.watch import BATCH_FILE, BATCH_LOG, Watch, birth, watch_batch
+from finishkit.watch import Watch, watch_batch
 
-__all__ = ["BatchProcess", "EpisodeResult", "RunParams", "Watch", "request_pause", "run_batch",
-           "shipped", "start_batch", "watch_batch", "worst_exit_code"]  # fmt: skip
+__all__ = ["DIE_WITH_PARENT", "NOTEBOOK", "BatchProcess", "EpisodeResult", "RunParams", "Watch",
+           "request_pause", "run_batch", "shipped", "start_batch", "watch_batch",
+           "worst_exit_code"]  # fmt: skip
 
-NOTEBOOK = "30_finish_episode.ipynb"
-ENDINGS = ("", ".failed", ".paused", ".timeout", ".kernel_died")
-"""How an executed notebook is called after its episode: a name never says more than is true."""
-
-PAUSED = ".paused.ipynb"
-
-DIE_WITH_PARENT = "FINISHKIT_DIE_WITH_PARENT"
-"""Set for kernels that a batch starts, so that they end with it."""
-
-
-class RunParams(Value):
-    """The parameters of the finishing notebook: these names and no others.
-
-    papermill writes parameter *names* into the notebook as code and only warns of unknown ones,
-    so they come from here and never from a file.
-
-    Attributes
-    ----------
-    episode : str
-        Folder of the episode's clips.
-    template : str
-        A locked template.
-    out : str
-        Results go to ``out/<episode>``.
-    jobs : int
-        Worker processes; 0: as many as there are processors.
-    redo : str
-        Shots to make anew, separated by commas.
-    faces : str
-        Face backend, see :func:`finishkit.measure.identity.choose_backend`.
-    """
-
-    episode: Annotated[str, Field(min_length=1)] = "../sample_shots/ep01"
-    template: Annotated[str, Field(min_length=1)] = "../runs/romance.toml"
-    out: Annotated[str, Field(min_length=1)] = "../runs"
-    jobs: Annotated[int, Interval(ge=0, le=256)] = 0
-    redo: str = ""
-    faces: str = "auto"
-
-    @property
-    def redo_shots(self) -> tuple[str, ...]:
-        """``redo``, taken apart."""
-        return tuple(part.strip() for part in self.redo.split(",") if part.strip())
-
-
-class EpisodeResult(Value):
-    """How one episode of a batch ended.
-
-    Attributes
-    ----------
-    exit_code : int
-        From the manifest: 0 finished, 3 finished with shots to see to, 1 not finished.
-    notebook : str
-        The executed notebook; its name says how it ended.
-    text : str
-        One sentence.
-    """
-
-    episode: str
-    folder: str
-    exit_code: int
-    notebook: str
-    text: str
-
-
-def shipped(name: str) -> Path:
-    """Return a file that ships beside the package: in the wheel, or in the clone.
-
-    Parameters
-    ----------
-    name : str
-        Such as ``notebooks/30_finish_episode.ipynb``.
-
-    Raises
-    ------
-    FinishError
-        When neither holds it.
-    """
-    package = Path(__file__).parent
-    for root in (package, package.parent):
-        if (root / name).exists():
-            return root / name
-    raise FinishError(f"finishkit was installed without {name}. Install it again.", "incomplete")
+SOON_S = 0.5
+"""How often a batch looks whether somebody asked it to pause."""
 
 
 def run_batch(
@@ -122,8 +40,12 @@ def run_batch(
     *,
     at_once: int = 1,
     done: Callable[[EpisodeResult], None] | None = None,
+    say: Callable[[str], None] | None = None,
+    check_disk: bool = True,
 ) -> list[EpisodeResult]:
     """Finish episodes by running the notebook, each in a process of its own.
+
+    ``OUT/overview.html`` is written before the first, after every one, and every minute between.
 
     Parameters
     ----------
@@ -133,6 +55,10 @@ def run_batch(
         Episodes side by side.
     done : callable, optional
         Called with each result as it comes.
+    say : callable, optional
+        Told in a sentence what a Ctrl-C does.
+    check_disk : bool, optional
+        Whether to refuse a night that will not fit, see :func:`finishkit.disk.require_disk`.
 
     Returns
     -------
@@ -143,175 +69,127 @@ def run_batch(
     ------
     FinishError
         Before anything runs: a missing episode or template, two episodes of one name, a face
-        backend that is not there or that the template's licence does not allow.
+        backend that is not there or that the template's licence does not allow, a folder that is
+        worked on already (``locked``), a disk on which it does not fit (``disk_full``).
+    Stopped
+        At the second Ctrl-C, and when the process is told to end; with the command that goes on.
     """
-    _refuse_what_cannot_run(params)
-    results: dict[int, EpisodeResult] = {}
-    left = list(reversed(range(len(params))))
-    running: dict[Future[EpisodeResult], int] = {}
-    # Spawned processes, never threads: papermill changes the working folder of its process.
-    with ProcessPoolExecutor(
-        max(1, at_once),
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=die_with_parent,
-    ) as pool:
-        while left or running:
-            while left and len(running) < max(1, at_once):
-                index = left.pop()
-                running[pool.submit(_run_notebook, params[index])] = index
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                index = running.pop(future)
-                try:
-                    results[index] = future.result()
-                except Exception as error:
-                    said = f"The episode's process died: {error}"
-                    results[index] = _result(params[index], "", said)
-                if done:
-                    done(results[index])
-                if results[index].notebook.endswith(PAUSED):
-                    # Who pauses wants the machine back: the other episodes are not begun.
-                    said = "not begun: the batch was paused; run the same command again to go on"
-                    results |= {i: _result(params[i], "", said) for i in left}
-                    left.clear()
-    return [results[i] for i in range(len(params))]
-
-
-def _refuse_what_cannot_run(params: Sequence[RunParams]) -> None:
-    names: set[str] = set()
-    for one in params:
-        choose_backend(one.faces, licence=load_template(one.template).licence)
-        name = open_episode(one.episode).name
-        if name in names:
-            raise FinishError(
-                f"Two episodes are called {name}: their results would mix. Rename a folder.",
-                "duplicate_episode",
+    require_open_files()
+    refuse_what_cannot_run(params)
+    settled = [one.settled() for one in params]
+    with held_by_batch([one.folder for one in settled]):
+        if check_disk:
+            require_disk(
+                (open_episode(p.episode), load_template(p.template), p.folder) for p in settled
             )
-        names.add(name)
+        return _Night(settled, max(1, at_once), done, say).run()
 
 
-@dataclass(frozen=True, slots=True)
-class BatchProcess:
-    """A batch in a process of its own; it goes on when whoever started it ends.
+class _Night:
+    """The episodes of one batch: which run, which are left, how the others ended."""
 
-    Attributes
-    ----------
-    process : subprocess.Popen
-    folders : tuple of Path
-        Output folder of each episode.
-    log : Path
-        What it prints.
-    """
-
-    process: "subprocess.Popen[bytes]"
-    folders: tuple[Path, ...]
-    log: Path
-
-    @property
-    def pid(self) -> int:
-        """Number of the process."""
-        return self.process.pid
-
-    def watch(self, index: int = 0) -> Watch:
-        """Watch one of its episodes.
-
-        Parameters
-        ----------
-        index : int, optional
-            The first by default.
-        """
-        return watch_batch(self.folders[index])
-
-    def wait(self, timeout_s: float | None = None) -> int:
-        """Wait for it, so long at most, and return its exit code.
-
-        Parameters
-        ----------
-        timeout_s : float, optional
-            For ever by default.
-        """
-        return self.process.wait(timeout_s)
-
-    def __repr__(self) -> str:
-        code = self.process.poll()
-        state = "running" if code is None else f"ended with {code}"
-        return f"BatchProcess({self.pid}, {state}, log {self.log})"
-
-
-def start_batch(
-    episodes: Sequence[str | Path],
-    template: str | Path,
-    out: str | Path,
-    *,
-    jobs: int | None = None,
-    faces: str = "auto",
-) -> BatchProcess:
-    """Start ``finishkit batch`` in a process of its own, and return at once.
-
-    Parameters
-    ----------
-    episodes : sequence of str or Path
-        Folders of clips.
-    template : str or Path
-        A locked template.
-    out : str or Path
-        Results go to ``out/<episode>``.
-    jobs : int, optional
-        Worker processes; the number of processors by default.
-    faces : str, optional
-        Face backend, see :func:`finishkit.measure.identity.choose_backend`.
-
-    Returns
-    -------
-    started : BatchProcess
-
-    Raises
-    ------
-    FinishError
-        What :func:`run_batch` raises before anything runs; ``locked`` when a folder is being
-        worked on already, or a batch that will work on it is starting.
-    """
-    if not episodes:
-        raise FinishError("Name at least one episode to finish.", "usage")
-    params = [
-        RunParams(episode=str(e), template=str(template), out=str(out), jobs=jobs or 0, faces=faces)
-        for e in episodes
-    ]
-    _refuse_what_cannot_run(params)
-    settled = [_absolute(one) for one in params]
-    folders = tuple(Path(one.out) / Path(one.episode).name for one in settled)
-    for folder in folders:
-        if is_held(folder) or watch_batch(folder).state().going_on:
-            raise FinishError(
-                f"{folder} is being worked on already. Wait for it, or pause it first.", "locked"
-            )
-        folder.mkdir(parents=True, exist_ok=True)
-    log = folders[0] / BATCH_LOG
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            _batch_command(settled),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            # Out of the reach of what ends a kernel with all its children.
-            start_new_session=True,
+    def __init__(
+        self,
+        params: Sequence[RunParams],
+        at_once: int,
+        done: Callable[[EpisodeResult], None] | None,
+        say: Callable[[str], None] | None,
+    ) -> None:
+        self.params, self.at_once, self.done = params, at_once, done
+        self.say = say or (lambda _: None)
+        self.left = list(reversed(range(len(params))))
+        self.running: list[EpisodeProcess[int]] = []
+        self.results: dict[int, EpisodeResult] = {}
+        self.pages = OverviewPages(
+            [(Path(one.out), one.folder.name, resume_command([one])) for one in params],
+            template=load_template(params[0].template).genre,
         )
-    said = {"pid": process.pid, "birth": birth(process.pid), "time_s": time.time()}
-    for folder in folders:
-        write_bytes(folder / BATCH_FILE, json.dumps(said).encode())
-    return BatchProcess(process, folders, log)
+        self.pausing = False
 
+    def run(self) -> list[EpisodeResult]:
+        """Go through all of them."""
+        with Stopping(self._pause_all) as stopping:
+            try:
+                self._write_pages()
+                self._go_through(stopping)
+            except Stopped as stopped:
+                self._end_all(str(stopped))
+                stopped.resume = resume_command(self._unfinished(), self.at_once)
+                raise
+            finally:
+                for process in self.running:
+                    process.end()
+                self.running.clear()
+                self._write_pages()
+        return [self.results[i] for i in range(len(self.params))]
 
-def _batch_command(params: Sequence[RunParams], program: Sequence[str] = ()) -> list[str]:
-    """Return the command that finishes these episodes, or goes on with them."""
-    one = params[0]
-    return [
-        *(program or (sys.executable, "-m", "finishkit")),
-        "batch",
-        *(p.episode for p in params),
-        *("-t", one.template, "-O", one.out),
-        *(("-j", str(one.jobs)) if one.jobs else ()),
-        *(("--faces", one.faces) if one.faces != "auto" else ()),
-    ]
+    def _go_through(self, stopping: Stopping) -> None:
+        while self.left or self.running:
+            while self.left and len(self.running) < self.at_once:
+                index = self.left.pop()
+                self.running.append(EpisodeProcess(index, _run_notebook, self.params[index]))
+            ended = done_within(self.running, SOON_S)
+            for process in ended:
+                self._take(process)
+            if stopping.asked:
+                self._pause_all()
+            if ended or self.pages.due():
+                self._write_pages()
+            paused = any(result.paused for result in self.results.values())
+            if self.left and (paused or stopping.asked):
+                # Who pauses wants the machine back: the other episodes are not begun.
+                self._not_begun("not begun: the batch was paused")
+
+    def _take(self, process: EpisodeProcess[int]) -> None:
+        self.running.remove(process)
+        one = self.params[process.of]
+        try:
+            result = EpisodeResult.model_validate_json(process.answer())
+        except Died as died:
+            result = _failed(one, f"The episode's process died: {died}.")
+        self.results[process.of] = result
+        if self.done:
+            self.done(result)
+
+    def _pause_all(self) -> bool:
+        """Ask every run to pause; one that has not begun yet is asked again when it has."""
+        if not self.pausing:
+            self.pausing = True
+            self.say(
+                "Pausing: the shots under way are finished first. Ctrl-C again stops at once;"
+                " what is finished stays finished either way."
+            )
+        for process in self.running:
+            folder = self.params[process.of].folder
+            if is_held(folder) and not pause_requested(folder):
+                request_pause(folder)
+        return True
+
+    def _end_all(self, why: str) -> None:
+        for process in self.running:
+            process.end()
+            one = self.params[process.of]
+            # Killed in the middle: its notebook is not written to its end.
+            name = name_by_ending(_part(one.folder), ".stopped")
+            self.results[process.of] = _failed(one, f"It was {why}.", name)
+        self.running.clear()
+        self._not_begun(f"not begun: the batch was {why}")
+
+    def _not_begun(self, text: str) -> None:
+        self.results |= {i: _failed(self.params[i], text) for i in self.left}
+        self.left.clear()
+
+    def _unfinished(self) -> list[RunParams]:
+        return [
+            one
+            for i, one in enumerate(self.params)
+            if i not in self.results or self.results[i].exit_code == 1
+        ]
+
+    def _write_pages(self) -> None:
+        unfinished = self._unfinished()
+        again = resume_command(unfinished, self.at_once) if unfinished else ""
+        self.pages.write([r for _, r in sorted(self.results.items())], again, self.say)
 
 
 def worst_exit_code(codes: Sequence[int]) -> int:
@@ -325,69 +203,49 @@ def worst_exit_code(codes: Sequence[int]) -> int:
     return 1 if 1 in codes or not codes else max(codes)
 
 
-def _absolute(params: RunParams) -> RunParams:
-    paths = {n: str(Path(getattr(params, n)).resolve()) for n in ("episode", "template", "out")}
-    # Settled, since a relative path of a model means another file to the notebook.
-    licence = load_template(params.template).licence
-    return params.replace(**paths, faces=choose_backend(params.faces, licence=licence))
+def _part(folder: Path) -> Path:
+    return own(folder / f".{folder.name}.partial.ipynb")
 
 
-def _run_notebook(params: RunParams) -> EpisodeResult:
+def _run_notebook(params: RunParams) -> bytes:
     """Run in a child process: execute, and name the notebook by how it ended."""
-    logging.getLogger("papermill").setLevel(logging.ERROR)
-    logging.getLogger("traitlets").setLevel(logging.CRITICAL)
-    os.environ[DIE_WITH_PARENT] = "1"
-    import papermill
-    from nbclient.exceptions import CellTimeoutError, DeadKernelError
-
-    absolute = _absolute(params)
-    folder = Path(absolute.out) / Path(absolute.episode).name
+    folder = params.folder
     folder.mkdir(parents=True, exist_ok=True)
-    name = folder.name
-    part = folder / f".{name}.partial.ipynb"
-    ended, text = "", ""
-    sockets = tempfile.TemporaryDirectory(prefix="fk-", ignore_cleanup_errors=True)
-    try:
-        papermill.execute_notebook(
-            str(shipped(f"notebooks/{NOTEBOOK}")),
-            str(part),
-            parameters=absolute.model_dump(),
-            kernel_manager_class=this_python(Path(sockets.name)),
-            progress_bar=False,
-            coalesce_streams=True,
-            start_timeout=120,
-            execution_timeout=None,
-            log_output=False,
-        )
-    except papermill.PapermillExecutionError as error:
-        ended, text = ".failed", f"{error.ename}: {error.evalue}"
-        if error.ename == Paused.__name__:
-            command = shlex.join(_batch_command([absolute], ["finishkit"]))
-            ended, text = ".paused", f"{error.evalue} That is: {command}"
-    except CellTimeoutError:
-        ended, text = ".timeout", "A cell took too long."
-    except DeadKernelError:
-        ended, text = ".kernel_died", "The notebook's process died (out of memory?)."
-    finally:
-        sockets.cleanup()
-    final = folder / f"{name}{ended}.ipynb"
-    for other in ENDINGS:
-        (folder / f"{name}{other}.ipynb").unlink(missing_ok=True)
-    if part.exists():
-        part.replace(final)
-    return _result(absolute, final.name, text)
-
-
-def _result(params: RunParams, notebook: str, text: str) -> EpisodeResult:
-    folder = Path(params.out).resolve() / Path(params.episode).resolve().name
-    # The manifest decides, not the notebook: papermill calls a dead kernel completed, and a cell
-    # that calls sys.exit a success.
-    code = 1 if text else Store(folder).manifest().exit_code
-    says = {0: "finished", 3: "finished; some shots need you, see the report", 1: "not finished"}
-    return EpisodeResult(
+    before = run_mark(folder)
+    ending = execute_notebook(params.model_dump(), _part(folder))
+    # Only the run itself knows: papermill calls a dead kernel completed, and a cell that calls
+    # sys.exit a success.
+    finished = run_mark(folder) != before and watch_batch(folder).state().exit_code in (0, 3)
+    code = Store(folder).manifest().exit_code if finished else 1
+    says = {
+        0: "finished",
+        3: "finished; some shots need you, see the report",
+        1: "not finished: the notebook ended before finishing did",
+    }
+    text = ending.text or says[code]
+    if code != 1 and ending.kind:
+        text = f"{says[code]}. Only the notebook did not reach its end: {ending.text}"
+    notebook = name_by_ending(_part(folder), ending.kind or (".failed" if code == 1 else ""))
+    result = EpisodeResult(
         episode=folder.name,
         folder=str(folder),
         exit_code=code,
         notebook=notebook,
-        text=text or says[code],
+        text=text,
+        resume=resume_command([params]) if code == 1 else "",
+        ended_s=time.time(),
+    )
+    return result.model_dump_json().encode()
+
+
+def _failed(params: RunParams, text: str, notebook: str = "") -> EpisodeResult:
+    folder = params.folder
+    return EpisodeResult(
+        episode=folder.name,
+        folder=str(folder),
+        exit_code=1,
+        notebook=notebook,
+        text=text,
+        resume=resume_command([params]),
+        ended_s=time.time(),
     )

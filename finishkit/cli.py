@@ -1,8 +1,8 @@
 """The command line: thin, one function a verb, errors as sentences."""
 
 import json
+import os
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,9 +10,21 @@ from typing import Annotated, Any
 import typer
 
 from finishkit.cli_models import models_app
+from finishkit.cli_night import add_night_verbs, finish_batch, show_nights, show_overview
+from finishkit.cli_options import (
+    EngineOption,
+    EpisodeArg,
+    FacesOption,
+    JobsOption,
+    JsonOption,
+    NoDiskCheckOption,
+    OutOption,
+    TemplateOption,
+)
 from finishkit.cli_show import add_show_verbs
-from finishkit.errors import FinishError
-from finishkit.progress import Event, Progress, Terminal
+from finishkit.errors import MACHINE_NUMBERS, FinishError, write_error
+from finishkit.progress import Progress, Terminal
+from finishkit.stopping import Stopped, Stopping
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -26,6 +38,7 @@ app = typer.Typer(
 )
 app.add_typer(models_app, name="models")
 add_show_verbs(app)
+add_night_verbs(app)
 
 USAGE_CODES = frozenset(
     {"unknown_setting", "bad_setting", "unknown_genre", "no_folder", "no_clips", "no_such_shot",
@@ -33,24 +46,6 @@ USAGE_CODES = frozenset(
      "not_running", "not_a_show"}
 )  # fmt: skip
 """Reason codes of mistakes at the keyboard: they end with exit code 2, everything else with 1."""
-
-EpisodeArg = Annotated[Path, typer.Argument(help="Folder of the episode's clips.")]
-OutOption = Annotated[Path, typer.Option("--out", "-O", help="Results go to OUT/<episode>.")]
-JobsOption = Annotated[
-    int | None, typer.Option("--jobs", "-j", min=1, help="Worker processes; default: all cores.")
-]
-FacesOption = Annotated[
-    str,
-    typer.Option(
-        envvar="FINISHKIT_FACES",
-        help="What tells faces apart: auto, dlib, arcface:FILE.onnx or insightface:FOLDER"
-        " (see: finishkit doctor).",
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-TemplateOption = Annotated[
-    Path, typer.Option("--template", "-t", help="A locked template (see: finishkit lock).")
-]
 
 
 def main() -> None:
@@ -60,13 +55,28 @@ def main() -> None:
     except FinishError as error:
         print(f"finishkit: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(2 if error.code in USAGE_CODES else 1)
-    except KeyboardInterrupt:
-        print(  # noqa: T201
-            "\nfinishkit: stopped. Run the same command again to go on: what is finished stays"
-            " finished.",
-            file=sys.stderr,
-        )
-        sys.exit(130)
+    except OSError as error:
+        if (error.errno or 0) not in MACHINE_NUMBERS:
+            raise
+        print(f"finishkit: {write_error(Path(str(error.filename or '')), error)}", file=sys.stderr)  # noqa: T201
+        sys.exit(1)
+    except Stopped as stopped:
+        _say_how_to_go_on(stopped.resume)
+        # At once: who was told to end does not wait for threads. Children end with their parent.
+        os._exit(stopped.exit_code)
+    except SystemExit as ended:
+        if ended.code == 130:  # what typer makes of a Ctrl-C
+            _say_how_to_go_on("")
+        raise
+
+
+def _say_how_to_go_on(command: str) -> None:
+    go_on = f"To go on: {command}" if command else "Run the same command again to go on."
+    print(  # noqa: T201
+        f"\nfinishkit: stopped; what is finished stays finished. {go_on}",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def _say(text: str) -> None:
@@ -161,7 +171,7 @@ def finish(
     episode: EpisodeArg,
     template: TemplateOption,
     out: OutOption = Path("runs"),
-    engine: Annotated[str, typer.Option(help="Where to work: local.")] = "local",
+    engine: EngineOption = "local",
     redo: Annotated[
         list[str] | None, typer.Option("--redo", help="Make this shot anew (repeatable).")
     ] = None,
@@ -172,40 +182,41 @@ def finish(
             help="Time a few frames, and say how long it would take and what it needs.",
         ),
     ] = False,
+    no_disk_check: NoDiskCheckOption = False,
     jobs: JobsOption = None,
     faces: FacesOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """Finish one episode here and now, stage by stage; run again to resume."""
-    from finishkit.night import night_lines, plan_night
+    from finishkit.disk import require_disk
+    from finishkit.engines import require_engine
+    from finishkit.night import plan_night
     from finishkit.report import summary_lines
     from finishkit.run import finish_episode
     from finishkit.shots import open_episode
     from finishkit.template import load_template
 
-    if engine != "local":
-        raise FinishError(f"There is no engine {engine!r} yet. There is: local.", "usage")
+    require_engine(engine)
     opened, locked = open_episode(episode), load_template(template)
     if dry_run:
         night = plan_night(
             opened, locked, out, jobs=jobs, faces=faces, progress=Progress(Terminal())
         )
-        if as_json:
-            return _json(night.model_dump(mode="json"))
-        ends = [time.strftime("%H:%M", time.localtime(time.time() + s)) for s in
-                (night.low_s, night.high_s)]  # fmt: skip
-        return _say(
-            night_lines([night], f"Started now it is done between {ends[0]} and {ends[1]}.")
+        return show_nights([night], as_json=as_json)
+    folder = out / opened.name
+    if not no_disk_check:
+        require_disk([(opened, locked, folder)])
+    with Stopping(lambda: _pause(folder)):
+        done = finish_episode(
+            opened,
+            locked,
+            out,
+            jobs=jobs,
+            redo=tuple(redo or ()),
+            engine=engine,
+            faces=faces,
+            progress=Progress(Terminal()),
         )
-    done = finish_episode(
-        opened,
-        locked,
-        out,
-        jobs=jobs,
-        redo=tuple(redo or ()),
-        faces=faces,
-        progress=Progress(Terminal()),
-    )
     if as_json:
         _json({"folder": str(done.folder), "exit_code": done.exit_code})
     else:
@@ -214,80 +225,17 @@ def finish(
     raise typer.Exit(done.exit_code)
 
 
-@app.command()
-def batch(
-    episodes: Annotated[list[Path], typer.Argument(help="Folders of clips, one an episode.")],
-    template: TemplateOption,
-    out: OutOption = Path("runs"),
-    jobs: JobsOption = None,
-    at_once: Annotated[int, typer.Option(min=1, help="Episodes side by side.")] = 1,
-    redo: Annotated[
-        list[str] | None, typer.Option("--redo", help="Make this shot anew (repeatable).")
-    ] = None,
-    faces: FacesOption = "auto",
-    as_json: JsonOption = False,
-) -> None:
-    """Finish whole episodes unattended: papermill runs the notebook, kept beside the master."""
-    raise typer.Exit(_batch(episodes, template, out, jobs, at_once, redo or [], as_json, faces))
+def _pause(folder: Path) -> bool:
+    from finishkit.pause import is_held, request_pause
 
-
-def _batch(
-    episodes: list[Path], template: Path, out: Path, jobs: int | None, at_once: int,
-    redo: list[str], as_json: bool, faces: str = "auto",
-) -> int:  # fmt: skip
-    from finishkit.batch import RunParams, run_batch, worst_exit_code
-
-    params = [
-        RunParams(
-            episode=str(e), template=str(template), out=str(out), jobs=jobs or 0,
-            redo=",".join(redo), faces=faces,
-        )
-        for e in episodes
-    ]  # fmt: skip
-    stop = threading.Event()
-    followers = [
-        threading.Thread(
-            target=_follow, args=(out / e.resolve().name / "events.jsonl", stop), daemon=True
-        )
-        for e in episodes
-    ]
-    for follower in followers:
-        follower.start()
-    try:
-        results = run_batch(params, at_once=at_once)
-    finally:
-        stop.set()
-        for follower in followers:
-            follower.join()
-    if as_json:
-        _json([r.model_dump(mode="json") for r in results])
-    else:
-        for result in results:
-            folder = Path(result.folder)
-            _say(f"{result.episode}: {result.text}")
-            if result.exit_code != 1:
-                _say(f"  Master: {folder / 'master.mp4'}\n  Report: {folder / 'report.html'}")
-            _say(f"  Notebook: {folder / result.notebook}")
-    return worst_exit_code([r.exit_code for r in results])
-
-
-def _follow(path: Path, stop: threading.Event) -> None:
-    """Show the events that the notebook's process writes, as they come."""
-    show = Terminal()
-    seen = path.stat().st_size if path.exists() else 0
-    while True:
-        last = stop.is_set()
-        if path.exists():
-            with path.open(encoding="utf-8") as file:
-                file.seek(seen)
-                for line in file:
-                    if not line.endswith("\n"):
-                        break
-                    seen += len(line.encode())
-                    show(Event(**json.loads(line)))
-        if last:
-            return
-        time.sleep(0.3)
+    if not is_held(folder):
+        return False
+    request_pause(folder)
+    typer.echo(
+        "\nfinishkit: pausing: the shots under way are finished first. Ctrl-C again stops at once.",
+        err=True,
+    )
+    return True
 
 
 @app.command()
@@ -302,7 +250,7 @@ def demo(
     jobs: JobsOption = None,
 ) -> None:
     """Do the whole job on the sample episode: measure, lock, finish, measure again, report."""
-    from finishkit.batch import shipped
+    from finishkit.batch import RunParams, shipped
     from finishkit.report import load_report, summary_lines
     from finishkit.run import measure_episode
     from finishkit.shots import open_episode
@@ -327,7 +275,8 @@ def demo(
         _say("     Real-ESRGAN on the first scene, Lanczos on the others (all of it: --full)")
     template = look.lock(hero=measured.report.hero).save(out / "romance.toml")
     _say("3/3  Finish it, stage by stage, with papermill")
-    code = _batch([episode], template, out, jobs, 1, [], False)
+    code = finish_batch([RunParams(episode=str(episode), template=str(template), out=str(out),
+                                   jobs=jobs or 0)])  # fmt: skip
     if code != 1:
         _say(summary_lines(load_report(out / episode.name / "report.json")))
     _say(f"Done in {time.monotonic() - started:.0f} s.")
@@ -336,7 +285,9 @@ def demo(
 
 @app.command()
 def status(
-    folder: Annotated[Path, typer.Argument(help="An episode's output folder.")],
+    folder: Annotated[
+        Path, typer.Argument(help="An episode's output folder, or the OUT of a batch.")
+    ],
     verify: Annotated[bool, typer.Option(help="Read every finished byte again.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -344,6 +295,8 @@ def status(
     from finishkit.store import Store
 
     if not (folder / "manifest.json").is_file():
+        if (code := show_overview(folder, as_json=as_json)) is not None:
+            raise typer.Exit(code)
         raise FinishError(f"{folder} holds no manifest: nothing was finished there.", "no_folder")
     store = Store(folder)
     manifest = store.manifest()

@@ -1,14 +1,19 @@
-"""``finishkit models``: which nets are here, under which licence, and bringing one's own."""
+"""``finishkit models``: which nets are here, under which licence, fetching and bringing them."""
 
+import importlib.util
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from finishkit.errors import FinishError
+from finishkit.models.cards import ModelCard
 
 models_app = typer.Typer(no_args_is_help=True, help="Nets: what is there, and under which licence.")
+
+MARKS = {"good": "●", "wrong": "✕", "missing": "○", "part": "◐"}
 
 
 @models_app.command("list")
@@ -17,13 +22,94 @@ def models_list(
 ) -> None:
     """List the nets, whether their weights are here, and whether commercial work may use them."""
     from finishkit.models import CARDS
+    from finishkit.models.stock import is_here
 
     if as_json:
-        typer.echo(json.dumps([c.model_dump(mode="json") for c in CARDS.values()], indent=1))
+        cards = [{**c.model_dump(mode="json"), "here": is_here(c)} for c in CARDS.values()]
+        typer.echo(json.dumps(cards, indent=1))
         return
     for card in CARDS.values():
-        typer.echo(f"{card.name:<24} {card.task:<10} x{card.scale}  commercial: {card.commercial}")
-        typer.echo(f"{'':<24} {card.licence}")
+        here = is_here(card)
+        fetch = f"finishkit models pull {card.name}" if card.urls else "not here"
+        typer.echo(
+            f"{MARKS['good' if here else 'missing']} {card.name:<24} {card.task:<10} "
+            f"x{card.scale}  commercial: {card.commercial:<8} {'' if here else fetch}".rstrip()
+        )
+        typer.echo(f"{'':<26} {card.licence}")
+
+
+@models_app.command("pull")
+def models_pull(
+    names: Annotated[list[str], typer.Argument(help="Nets, see: finishkit models list.")],
+    accepted: Annotated[
+        bool,
+        typer.Option("--accept-licence", "--yes", help="Accept the licences that are shown."),
+    ] = False,
+) -> None:
+    """Fetch published weights: https only, resumed where it broke off, checked to the last byte.
+
+    FINISHKIT_MODELS_MIRROR names a folder on a server of your own to fetch from.
+    """
+    from finishkit.models import CARDS
+
+    offered = [c.name for c in CARDS.values() if c.urls]
+    for name in names:
+        if name not in offered:
+            raise FinishError(
+                f"{name!r} cannot be fetched. There are: {', '.join(offered)}.", "no_such_model"
+            )
+    for name in dict.fromkeys(names):
+        _accept(CARDS[name], accepted)
+    for name in dict.fromkeys(names):
+        _fetch(CARDS[name])
+
+
+def _accept(card: ModelCard, accepted: bool) -> None:
+    """Show the licence; go on only when a person said so."""
+    typer.echo(f"{card.name}: {card.source}, {card.size_bytes / 1e6:.0f} MB")
+    typer.echo(f"  Licence: {card.licence}")
+    typer.echo(f"  May the pictures be sold: {card.commercial}. {card.commercial_reason}")
+    if card.commercial != "yes":
+        typer.echo('  A template with licence = "commercial" refuses this net.')
+    if accepted:
+        return
+    if not sys.stdin.isatty():
+        raise FinishError(
+            "Nobody is here to accept this licence. Read it, and run it again with"
+            " --accept-licence.",
+            "licence",
+        )
+    if not typer.confirm("Fetch it under this licence?"):
+        raise FinishError(f"{card.name} was not fetched.", "licence")
+
+
+def _fetch(card: ModelCard) -> None:
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    from finishkit.models.checkpoints import checkpoint_path, import_checkpoint
+    from finishkit.models.pull import pull
+
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    try:
+        with Progress(*columns, transient=True) as bar:
+            task = bar.add_task(card.name, total=card.size_bytes)
+            path = pull(card, seen=lambda here, _: bar.update(task, completed=here))
+    except KeyboardInterrupt:
+        typer.echo(f"Stopped. What is here is kept; go on with: finishkit models pull {card.name}")
+        raise typer.Exit(130) from None
+    typer.echo(f"{path}")
+    if card.task != "faces" or checkpoint_path(card).is_file():
+        return
+    if any(importlib.util.find_spec(name) is None for name in ("torch", "safetensors")):
+        typer.echo('It is converted once torch is here: pip install "finishkit[models]"')
+        return
+    typer.echo(f"{import_checkpoint(card, path)}")
 
 
 @models_app.command("import")
@@ -47,19 +133,10 @@ def models_import(
 
 @models_app.command("verify")
 def models_verify() -> None:
-    """Check the weights that are here against their pinned digests."""
-    from finishkit.models import CARDS, weights_path
-    from finishkit.models.checkpoints import checkpoint_path, load_checkpoint
+    """Read all weights that are here again; ends with 1 when a byte of them is wrong."""
+    from finishkit.models.stock import verify_stock
 
-    bad = 0
-    for card in CARDS.values():
-        try:
-            if card.task == "faces":
-                load_checkpoint(card)
-                typer.echo(f"● {card.name:<24} {checkpoint_path(card)}")
-                continue
-            typer.echo(f"● {card.name:<24} {weights_path(card)}")
-        except FinishError as error:
-            bad += card.task == "upscale"
-            typer.echo(f"✕ {card.name:<24} {error}")
-    raise typer.Exit(1 if bad else 0)
+    held = verify_stock()
+    for one in held:
+        typer.echo(f"{MARKS[one.state]} {one.name:<24} {one.text}")
+    raise typer.Exit(1 if any(one.state == "wrong" for one in held) else 0)

@@ -13,7 +13,8 @@ from finishkit.artefact import (
     report_gates,
     stop_if_disk_full,
 )
-from finishkit.engines import Engine
+from finishkit.assembly import assemble_master
+from finishkit.engines import Engine, Needs
 from finishkit.engines.step import (
     StepJob,
     StepResult,
@@ -22,9 +23,9 @@ from finishkit.engines.step import (
 )
 from finishkit.environment import environment
 from finishkit.errors import FinishError
-from finishkit.fitting import Fitter
-from finishkit.frames import join_shots
+from finishkit.fitting import VERSIONS, Fitter
 from finishkit.ingest import Ingest
+from finishkit.manifest import Entry
 from finishkit.measure import Measurements
 from finishkit.models import CARDS, require_licence
 from finishkit.passes import Chain, Pass
@@ -36,12 +37,15 @@ from finishkit.shots import Episode, Shot, ShotId
 from finishkit.stages.faces import net_of
 from finishkit.stages.grade import Grade
 from finishkit.stages.lut import read_cube
-from finishkit.store import Entry, Store, digest
+from finishkit.store import Store, digest, require_unchanged
 from finishkit.template import Template
 from finishkit.verdict import Verdict
+from finishkit.whole import stood_whole, whole_of
 
-CODE_VERSION = 3
+CODE_VERSION = 4
 """Raised when a pass gives other pictures for the same filters: it is part of every cache key."""
+
+_FINAL = "+".join(PASSES[-1])
 
 
 class EpisodeRun:
@@ -117,6 +121,15 @@ class EpisodeRun:
             quarantine=self.quarantine,
             say=self.say,
         )
+        whole_key = digest(
+            "whole", CODE_VERSION, VERSIONS, self.template, raw, verdict, self.backend, rate,
+            [(a.shot.id, a.shot.scene, a.sha256, a.conform) for a in self.artefacts.values()],
+            self.environment,
+        )  # fmt: skip
+        if not self.redo and (stood := stood_whole(self.store, self.artefacts, whole_key)):
+            for done, shot in enumerate(stood, start=1):
+                self.say("skip", stage=_FINAL, shot=shot, done=done, total=len(stood))
+            return stood
         for stages in PASSES[:-1]:
             self._run_pass(fitter.content(stages[0]), plan.of(stages))
         finals = plan.of(PASSES[-1])
@@ -127,8 +140,28 @@ class EpisodeRun:
         files = {ShotId(s.shot): self.store.path(s.output) for s in finals
                  if s.shot in self.artefacts}  # fmt: skip
         if files:
-            self._assemble(files, rate)
+            self.say("stage", stage="master", total=1)
+            assemble_master(
+                self.store, self.artefacts, files, rate, (CODE_VERSION, self.environment)
+            )
+            self.say("shot", stage="master", done=1, total=1)
+        if len(files) == len(good):
+            self.store.record_whole(whole_of(whole_key, files, self.artefacts, self.store.root))
         return files
+
+    def recheck(self, files: Mapping[ShotId, Path]) -> None:
+        """Set aside finished shots that were harmed after they were made; the next run redoes them.
+
+        Parameters
+        ----------
+        files : Mapping of ShotId to Path
+            The finished shots.
+        """
+        for shot, path in files.items():
+            try:
+                require_unchanged(path, self.artefacts[shot].sha256)
+            except FinishError as error:
+                self.quarantine(shot, error)
 
     @property
     def throughput_shots_per_h(self) -> float | None:
@@ -187,7 +220,7 @@ class EpisodeRun:
                     continue
                 waiting.append((step, self._job(step, work, chain), key))
             last = attempt + 1 == len(work.attempts)
-            for step, key, job, result in self._execute(waiting, jobs=work.jobs):
+            for step, key, job, result in self._execute(waiting, work):
                 share = work.attempts[attempt][0]
                 if result.passed or (last and work.must_give):
                     self._take(step, key, job, result, share, failed.get(step.shot, []))
@@ -241,28 +274,6 @@ class EpisodeRun:
                     grade.export(self.store.part(name), f"{self.episode.name} {shot}")
                     self.store.commit(name, key=key, check=_is_cube)
 
-    def _assemble(self, files: Mapping[ShotId, Path], rate: Fraction) -> None:
-        """Join the finished shots; sound comes from the sources, cut to each shot's length."""
-        name = "master.mp4"
-        self.say("stage", stage="master", total=1)
-        entries = self.store.manifest().entries
-        parts = [entries[str(p.relative_to(self.store.root))].sha256 for p in files.values()]
-        key = digest("master", CODE_VERSION, parts, rate, self.environment)
-        if self.store.current(name, key) is None:
-            part = self.store.part(name)
-            sounds = [self.episode[shot].path for shot in files]
-            count = join_shots(part, list(files.values()), sounds, rate_fps=rate)
-            due = sum(self.artefacts[shot].frame_count for shot in files)
-            if count != due:
-                raise FinishError(f"{name}: {count} frames joined, {due} due.", "lost_frames")
-            self.store.commit(
-                name,
-                key=key,
-                check=lambda path: check_video(path, count),
-                facts={"frame_count": count, "rate_fps": str(rate)},
-            )
-        self.say("shot", stage="master", done=1, total=1)
-
     def _key(self, step: Step, work: Pass, wanted: Chain) -> str:
         # Of the strength that was asked for: which weaker one is taken in the end follows from it.
         artefact = self.artefacts[ShotId(step.shot)]
@@ -295,13 +306,19 @@ class EpisodeRun:
             chunk=work.chunk,
             gated=len(chain.watched),
             limits=work.limits,
+            inputs=(
+                (artefact.path, artefact.sha256),
+                (artefact.shot.path, artefact.checked.sha256),
+            ),
         )
 
     def _execute(
-        self, waiting: Sequence[tuple[Step, StepJob, str]], jobs: int | None = None
+        self, waiting: Sequence[tuple[Step, StepJob, str]], work: Pass
     ) -> Iterator[tuple[Step, str, StepJob, StepResult]]:
         known = {job.shot: (step, key) for step, job, key in waiting}
-        for job, result in self.engine.map(execute_step, [j for _, j, _ in waiting], jobs=jobs):
+        todo = [job for _, job, _ in waiting]
+        needs: Needs = {"GPU" if work.nets and "GPU" in self.engine.offers else "CPU": 1.0}
+        for job, result in self.engine.map(execute_step, todo, jobs=work.jobs, needs=needs):
             if isinstance(result, Exception):
                 job.part.unlink(missing_ok=True)
                 stop_if_disk_full(result, self.store.root)
@@ -376,6 +393,7 @@ class EpisodeRun:
             shot=shot.id,
             file=str(files[shot.id].relative_to(self.store.root)),
             state="finished",
+            text=artefact.checked.note,
             notes=artefact.notes,
             gates=tuple(artefact.gates),
         )

@@ -45,6 +45,12 @@ CONTENT_STAGES: Mapping[str, Any] = {
     "stabilise": StabiliseStage(),
     "interpolate": InterpolateStage(),
 }
+RENDER_STAGES = (UpscaleStage, SharpenStage, GradeStage, GrainStage)
+VERSIONS = {
+    **{name: stage.version for name, stage in CONTENT_STAGES.items()},
+    **{stage.__name__: stage.version for stage in RENDER_STAGES},
+}
+"""Of the code of every stage, for the key of a whole episode."""
 _NO_SAMPLES = np.zeros((0, 1, 1, 3), np.uint8)
 
 Job = TypeVar("Job", PathJob, SampleJob, SharpenJob)
@@ -124,6 +130,7 @@ class Fitter:
             encoding=MEZZANINE,
             chunk=8,
             must_give=bool(last),
+            nets=name == "faces",
         )
 
     def render(self) -> Pass:
@@ -154,10 +161,9 @@ class Fitter:
                 watched, free = (content, (grade, size)) if plain else ((*content, size), (grade,))
                 chains[shot.id] = Chain.of(watched, (*free, grained[shot.id]))
             attempts.append((share, chains))
-        stages = (UpscaleStage, SharpenStage, GradeStage, GrainStage)
         return Pass(
             name="upscale+grade",
-            version=int("".join(f"{s.version:03}" for s in stages)),
+            version=int("".join(f"{s.version:03}" for s in RENDER_STAGES)),
             attempts=attempts,
             limits=gate_limits("upscale", look),
             encoding=master_encoding(
@@ -171,6 +177,7 @@ class Fitter:
             must_give=True,
             final=True,
             jobs=render_jobs(),
+            nets=not plain,
         )
 
     def _inputs(self, samples: Mapping[ShotId, NDArray[np.uint8]] | None = None) -> list[ShotInput]:
@@ -246,8 +253,8 @@ class Fitter:
             inputs,
             look.grade,
             hero=ShotId(hero) if hero in samples and hero not in flagged else None,
-            pre=_table(look.grade.pre_lut),
-            look=_table(look.grade.look_lut),
+            pre=_table(look.grade.pre_lut, look.grade.pre_lut_sha256),
+            look=_table(look.grade.look_lut, look.grade.look_lut_sha256),
             drift_limit_de=look.limits.drift_de,
         )
 
@@ -273,5 +280,5 @@ def _alone(one: Any) -> Chain | None:
     return None if one is None else Chain(watched=(one,), timing=getattr(one, "timing", None))
 
 
-def _table(name: str) -> Lut | None:
-    return read_cube(Path(name)) if name else None
+def _table(name: str, sha256: str) -> Lut | None:
+    return read_cube(Path(name), sha256) if name else None

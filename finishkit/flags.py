@@ -7,13 +7,17 @@ from typing import Literal
 
 from pydantic import ValidationError
 
+from finishkit import untrusted
 from finishkit.errors import FinishError
+from finishkit.inplace import own
 from finishkit.values import Value
 
 Mark = Literal["regenerate", "accept", ""]
 """What a person decides of a shot; empty: a note alone."""
 
 FILE = "flags.json"
+MAX_BYTES = 16 * 2**20
+"""Ten thousand shots with a note each are 6 MB."""
 
 
 class Flag(Value):
@@ -47,9 +51,9 @@ def load_flags(folder: Path) -> dict[str, Flag]:
     if not path.is_file():
         return {}
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = untrusted.parse_json(untrusted.read_bytes(path, MAX_BYTES))
         return {shot: Flag.model_validate(flag) for shot, flag in raw.items()}
-    except (ValueError, AttributeError, ValidationError) as error:
+    except (OSError, ValueError, AttributeError, ValidationError) as error:
         raise FinishError(
             f"{path} is not a list of flags any more. Move it away and flag the shots again.",
             "bad_flags",
@@ -67,7 +71,7 @@ def save_flags(folder: Path, flags: Mapping[str, Flag]) -> None:
         By shot.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f".{FILE}.partial"
+    part = own(folder / f".{FILE}.partial")
     said = {shot: flag.model_dump() for shot, flag in sorted(flags.items())}
     part.write_text(json.dumps(said, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     part.replace(folder / FILE)

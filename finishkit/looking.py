@@ -16,6 +16,7 @@ from finishkit.stages.camera_path import CameraPath, camera_path
 from finishkit.stages.conform import Conform
 from finishkit.stages.sharpen import Band, Sharpen, solve_sharpen
 from finishkit.stages.stabilise import FaceAt
+from finishkit.working import beating
 
 FACES_EVERY_S = 0.5
 """How often faces are looked for where the camera is steadied: none may be cut off."""
@@ -76,7 +77,7 @@ def fit_sharpen(job: SharpenJob) -> Sharpen | None:
         Which clip, and where it should be.
     """
     read = read_frames(job.source, dtype="uint8", chunk=1, indices=picks(job.frame_count))
-    frames = np.concatenate([chunk.as_uint8() for chunk in read])
+    frames = np.concatenate([chunk.as_uint8() for chunk in beating(read)])
     return solve_sharpen(frames, job.band, job.settings)
 
 
@@ -117,10 +118,11 @@ def follow_camera(job: PathJob) -> tuple[CameraPath, tuple[FaceAt, ...]]:
     backend = load_backend(job.backend)
     faces: list[FaceAt] = []
     next_s = 0.0
-    for chunk in read_frames(job.source, dtype="uint8", chunk=1):
+    for chunk in beating(read_frames(job.source, dtype="uint8", chunk=1)):
         if chunk.pts_s[0] >= next_s:
             next_s = float(chunk.pts_s[0]) + FACES_EVERY_S
             found = backend.detect(chunk.as_uint8()[0])
             faces += [(float(chunk.pts_s[0]), face.box) for face in found]
-    frames = read_frames(job.source, dtype="uint8", chunk=4, short_side_px=PATH_SHORT_PX)
+    read = read_frames(job.source, dtype="uint8", chunk=4, short_side_px=PATH_SHORT_PX)
+    frames = beating(read)
     return camera_path(frames if job.before is None else job.before(frames, {})), tuple(faces)

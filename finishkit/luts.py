@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from finishkit import untrusted
 from finishkit.errors import FinishError
 from finishkit.settings import GradeSettings
 
@@ -19,6 +20,22 @@ MAX_BYTES = 32 * 2**20
 def placed(name: str, folder: Path) -> str:
     """Return a file's name as seen from anywhere; nothing stays nothing."""
     return str((folder / name).absolute()) if name else ""
+
+
+def lies_inside(name: str, folder: Path) -> bool:
+    """Say whether a file that is named from a folder lies in it, wherever its links lead.
+
+    Parameters
+    ----------
+    name : str
+        As a template has it; empty: none, which is nowhere else.
+    folder : Path
+        The template's.
+    """
+    try:
+        return not name or (folder / name).resolve().is_relative_to(folder.resolve())
+    except (OSError, ValueError, RuntimeError):  # no such name is possible; a ring of links
+        return False
 
 
 def digest(name: str) -> str:
@@ -97,9 +114,11 @@ def carry(grade: GradeSettings, name: Name, folder: Path) -> str:
 
 def _content(path: Path) -> bytes:
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise FinishError(f"{path} is larger than 32 MiB: that is no LUT.", "lut_missing")
-        return path.read_bytes()
+        return untrusted.read_bytes(path, MAX_BYTES)
+    except untrusted.TooLargeError as error:
+        raise FinishError(
+            f"{path} is larger than 32 MiB: that is no LUT. Export a 3D .cube.", "lut_missing"
+        ) from error
     except OSError as error:
         raise FinishError(
             f"The LUT {path} cannot be read: {error.strerror}. Put the .cube there, or set it to"

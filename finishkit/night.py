@@ -1,7 +1,9 @@
 """Before a night is spent: how long it will take, what it needs, and under which licences."""
 
+import os
 import resource
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -9,18 +11,21 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+from finishkit.disk import free_bytes
 from finishkit.engines.local import LocalEngine
 from finishkit.errors import FinishError
-from finishkit.frames import master_encoding, probe, read_frames, write_frames
+from finishkit.frames import master_encoding, read_frames, write_frames
+from finishkit.ingest import check_clip, indices
 from finishkit.measure.identity import AUTO
 from finishkit.models import CARDS, require_licence
 from finishkit.plan import PASSES, make_plan
 from finishkit.progress import Event, Progress
 from finishkit.run import finish_episode
-from finishkit.shots import Episode, Shot
+from finishkit.run_params import RunParams, refuse_what_cannot_run
+from finishkit.shots import Episode, Shot, open_episode
 from finishkit.stages.faces import net_of
 from finishkit.store import Store
-from finishkit.template import Look, Template
+from finishkit.template import Look, Template, load_template
 from finishkit.values import Value
 
 TRIAL_FRAMES, TRIAL_SHOTS = 8, 3
@@ -80,8 +85,14 @@ class Night(Value):
     disk_bytes, free_bytes : int
         What shots, what lies between their passes, and the master take at most, without the
         report; and what the disk has free now.
+    out : str
+        Where it would go.
+    standing : int
+        Shots that an earlier run has finished; the figures are for the others.
     memory_bytes : int
         All workers together, by the largest of the trial.
+    gpu : str
+        The GPU and its free memory; empty: none.
     nets : tuple of NetUse
     """
 
@@ -98,6 +109,9 @@ class Night(Value):
     free_bytes: int
     memory_bytes: int
     nets: tuple[NetUse, ...]
+    out: str = ""
+    standing: int = 0
+    gpu: str = ""
 
 
 def plan_night(
@@ -111,7 +125,8 @@ def plan_night(
 ) -> Night:
     """Time a few frames with the very code of the night, and reckon the rest from them.
 
-    What stands from an earlier run is not taken off: this is a night from nothing.
+    Finished shots that stand from an earlier run are taken off, as far as their files are there; a
+    run with another template makes them anew, and takes as long as the whole.
 
     Parameters
     ----------
@@ -138,20 +153,24 @@ def plan_night(
         When the template's licence forbids a net, or the shots tried cannot be finished.
     """
     nets = nets_of(template)
-    frames = {str(shot.id): probe(shot.path).frame_count for shot in episode}
+    folder = (out / episode.name).resolve()
+    standing = standing_shots(folder)
+    # A clip that cannot be read takes no time: it is quarantined.
+    promised = indices(episode)
+    frames = {str(s.id): promised[s.id].frame_count if s.id in promised else 0
+              for s in episode if s.id not in standing}  # fmt: skip
     workers = LocalEngine(jobs).jobs
-    with tempfile.TemporaryDirectory(prefix="finishkit-plan-") as folder:
-        trial = _trial(episode, Path(folder) / "clips")
+    with tempfile.TemporaryDirectory(prefix="finishkit-plan-") as scratch:
+        trial = _trial(episode, Path(scratch) / "clips")
         clock = _Clock()
         sinks = (clock, *(progress.sinks if progress else ()))
         done = finish_episode(
-            trial, template, Path(folder) / "out", jobs=1, faces=faces, progress=Progress(*sinks)
+            trial, template, Path(scratch) / "out", jobs=1, faces=faces, progress=Progress(*sinks)
         )
         store = Store(done.folder)
         stages = _stages(store, trial, template, clock, frames, workers)
         disk = _disk_bytes(store, trial, template, frames)
     low, high = sum(s.low_s for s in stages), sum(s.high_s for s in stages)
-    place = next(p for p in (out.resolve(), *out.resolve().parents) if p.exists())
     return Night(
         episode=episode.name,
         shots=len(episode),
@@ -163,10 +182,77 @@ def plan_night(
         low_s=low,
         high_s=high,
         disk_bytes=disk,
-        free_bytes=shutil.disk_usage(place).free,
+        free_bytes=free_bytes(folder),
         memory_bytes=workers * _largest_child_bytes(),
         nets=nets,
+        out=str(out.resolve()),
+        standing=len(standing),
+        gpu=gpu_text(),
     )
+
+
+def plan_nights(params: Sequence[RunParams], *, progress: Progress | None = None) -> list[Night]:
+    """Plan every episode of a batch, one after the other.
+
+    Parameters
+    ----------
+    params : sequence of RunParams
+        One an episode.
+    progress : Progress, optional
+        Told of the trials' stages.
+
+    Raises
+    ------
+    FinishError
+        What :func:`finishkit.batch.run_batch` raises before anything runs.
+    """
+    refuse_what_cannot_run(params)
+    return [
+        plan_night(
+            open_episode(one.episode),
+            load_template(one.template),
+            Path(one.out),
+            jobs=one.jobs or None,
+            faces=one.faces,
+            progress=progress,
+        )
+        for one in params
+    ]
+
+
+def standing_shots(folder: Path) -> frozenset[str]:
+    """Return the shots whose finished file stands in an output folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Of an episode; it may not exist yet.
+    """
+    if not (folder / "manifest.json").is_file():
+        return frozenset()
+    try:
+        manifest = Store(folder).manifest()
+    except FinishError:
+        return frozenset()
+    return frozenset(
+        shot
+        for shot, state in manifest.shots.items()
+        if state.state == "finished" and (folder / f"shots/{shot}.mp4").is_file()
+    )
+
+
+def gpu_text() -> str:
+    """Return this machine's GPU and what is free of its memory; empty where there is none."""
+    program = shutil.which("nvidia-smi")
+    if program is None or os.environ.get("CUDA_VISIBLE_DEVICES") == "":
+        return ""
+    asked = [program, "--query-gpu=name,memory.free,memory.total", "--format=csv,noheader,nounits"]
+    try:
+        told = subprocess.run(asked, capture_output=True, text=True, timeout=20, check=True).stdout
+        name, free, total = (part.strip() for part in told.splitlines()[0].split(","))
+        return f"{name}, {int(free) / 1024:.1f} of {int(total) / 1024:.1f} GiB free"
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        return ""
 
 
 def nets_of(look: Look) -> tuple[NetUse, ...]:
@@ -228,7 +314,10 @@ def _trial(episode: Episode, folder: Path) -> Episode:
 
 def _first_frames(shot: Shot, folder: Path) -> Path:
     path = folder / f"{shot.id}.mp4"
-    rate: Fraction = probe(shot.path).rate_fps
+    checked = check_clip(shot)
+    if checked.probe is None or not checked.ok:
+        raise FinishError(checked.text, checked.code)
+    rate: Fraction = checked.probe.rate_fps
     pictures = read_frames(shot.path, indices=range(TRIAL_FRAMES))
     write_frames(path, pictures, rate_fps=rate, encoding=master_encoding(8, "ultrafast", 1))
     return path
@@ -278,50 +367,3 @@ def _disk_bytes(store: Store, trial: Episode, template: Template, frames: dict[s
 def _largest_child_bytes() -> int:
     largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     return largest * (1 if sys.platform == "darwin" else 1024)
-
-
-def night_lines(nights: Sequence[Night], clock_text: str = "") -> str:
-    """Return plans as a few lines for a terminal.
-
-    Parameters
-    ----------
-    nights : sequence of Night
-        One an episode.
-    clock_text : str, optional
-        When it would be done.
-    """
-    lines = []
-    for night in nights:
-        lines.append(
-            f"{night.episode}: {night.shots} shots, {night.frames} frames to"
-            f" {night.width_px}x{night.height_px}, {night.workers} workers"
-        )
-        lines += [
-            f"  {stage.name:<16} {_range(stage.low_s, stage.high_s):>18}" for stage in night.stages
-        ]
-        lines.append(f"  {'together':<16} {_range(night.low_s, night.high_s):>18}")
-        short = "" if night.disk_bytes < night.free_bytes else "  NOT ENOUGH"
-        lines.append(
-            f"  disk             {_size(night.disk_bytes)} for shots and master,"
-            f" {_size(night.free_bytes)} free{short}"
-        )
-        lines.append(f"  memory           about {_size(night.memory_bytes)}")
-        lines += [
-            f"  net              {net.name}, may be sold: {net.commercial}. {net.licence}"
-            for net in night.nets
-        ] or ["  net              none"]
-    if clock_text:
-        lines.append(clock_text)
-    return "\n".join(lines)
-
-
-def _range(low_s: float, high_s: float) -> str:
-    if high_s < 90:
-        return f"{low_s:.0f} to {high_s:.0f} s"
-    if high_s < 5400:
-        return f"{low_s / 60:.0f} to {high_s / 60:.0f} min"
-    return f"{low_s / 3600:.1f} to {high_s / 3600:.1f} h"
-
-
-def _size(count: int) -> str:
-    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"

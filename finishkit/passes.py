@@ -71,6 +71,9 @@ class Pass:
         What comes out is the finished shot, with its sound.
     jobs : int or None
         At most so many shots at a time; None: as many as there are workers.
+    nets : bool
+        A net does most of the work: on a cluster it goes to the workers with a GPU, if there are
+        any.
     """
 
     name: str
@@ -82,6 +85,7 @@ class Pass:
     must_give: bool = False
     final: bool = False
     jobs: int | None = None
+    nets: bool = False
 
     def chain(self, shot: ShotId, attempt: int = 0) -> Chain | None:
         """Return what is done to a shot at an attempt; None: nothing, or no attempt is left."""

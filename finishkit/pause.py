@@ -2,12 +2,16 @@
 
 import fcntl
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from finishkit.errors import FinishError
 from finishkit.store import Store, write_bytes
 
 PAUSE_FILE = "pause.request"
+
+Count = Callable[[int, int, str], None]
+"""Told of shots: done, total, and which."""
 
 
 class Paused(FinishError):  # noqa: N818 (it is no error: somebody asked for it)
@@ -67,7 +71,27 @@ def stop_when_paused(folder: Path) -> None:
         An episode's output folder.
     """
     if pause_requested(folder):
-        raise Paused("Paused between two stages. Run the same command again to go on.", "paused")
+        raise Paused("Paused between two shots. Run the same command again to go on.", "paused")
+
+
+def pausing_between(
+    folder: Path, count: Callable[[int, int, str], None]
+) -> Callable[[int, int, str], None]:
+    """Return a callback of (done, total, shot) that also ends its stage when a pause is asked for.
+
+    Parameters
+    ----------
+    folder : Path
+        An episode's output folder.
+    count : callable
+        Told first: the shot that is done is kept.
+    """
+
+    def told(done: int, total: int, shot: str) -> None:
+        count(done, total, shot)
+        stop_when_paused(folder)
+
+    return told
 
 
 def paused_error(store: Store) -> Paused:
@@ -87,16 +111,18 @@ def paused_error(store: Store) -> Paused:
     )
 
 
-def is_held(folder: Path) -> bool:
+def is_held(folder: Path, lock: str = ".lock") -> bool:
     """Whether a living process works on a folder; the lock of a killed one is free at once.
 
     Parameters
     ----------
     folder : Path
         An episode's output folder.
+    lock : str, optional
+        That of a run by default.
     """
     try:
-        with (folder / ".lock").open("rb") as handle:
+        with (folder / lock).open("rb") as handle:
             # Shared, so that two who look do not take each other for a run.
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

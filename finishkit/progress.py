@@ -10,6 +10,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
+from finishkit.errors import FinishError
+from finishkit.inplace import own
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
@@ -107,13 +110,39 @@ class JsonLines:
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("a", encoding="utf-8")
+        self._path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Unbuffered: what could not be written once is not tried again with the next event.
+            self._file = own(path).open("ab", buffering=0)
+        except OSError as error:
+            raise self._failed(error) from error
 
     def __call__(self, event: Event) -> None:
-        """Take one event."""
-        self._file.write(json.dumps(asdict(event)) + "\n")
-        self._file.flush()
+        """Take one event.
+
+        Raises
+        ------
+        FinishError
+            ``write_failed``: a night that nobody can follow is ended, and can be gone on with.
+        """
+        line = json.dumps(asdict(event)).encode() + b"\n"
+        try:
+            while line:
+                line = line[self._file.write(line) :]
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+    def _failed(self, error: OSError) -> FinishError:
+        return FinishError(
+            f"{self._path} could not be written: {error.strerror}. Free some space, or choose"
+            " another --out folder.",
+            "write_failed",
+        )
 
 
 class Pace:

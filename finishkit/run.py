@@ -1,19 +1,21 @@
 """The verbs of an episode: measure it, finish it, measure it again, report."""
 
-from collections.abc import Collection, Mapping, Sequence
+import contextlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from finishkit.engines import Engine
-from finishkit.engines.local import LocalEngine
+from finishkit.disk import require_open_files
+from finishkit.engines import Engine, open_engine
 from finishkit.environment import environment
 from finishkit.errors import FinishError
+from finishkit.events import begin_events
 from finishkit.finishing import EpisodeRun
 from finishkit.flags import load_flags
 from finishkit.frames import probe
-from finishkit.ingest import Ingest, ingest
-from finishkit.measure import Measurements, measure
+from finishkit.ingest import Ingest
 from finishkit.measure.identity import AUTO, choose_backend
+from finishkit.measured import checked_shots, good_shots, measured_shots
 from finishkit.pause import (
     Paused,
     forget_pause,
@@ -83,10 +85,11 @@ def measure_episode(
     backend = choose_backend(faces)
     store = Store(folder)
     with store.locked():
-        checked = _checked(episode, store, jobs, say)
+        forget_pause(folder)
+        checked = checked_shots(episode, store, jobs, say)
         failed: dict[str, FinishError] = {}
-        good = _good(episode, checked)
-        raw = _measured(good, store, jobs, say, "measure", backend, failed)
+        good = good_shots(episode, checked)
+        raw = measured_shots(good, store, jobs, say, "measure", backend, failed)
         report = build_report(
             episode=episode,
             raw=raw,
@@ -136,8 +139,9 @@ def measured_verdict(
     backend = choose_backend(faces)
     store = Store(_outside_sources(episode, out))
     with store.locked():
-        good = _good(episode, _checked(episode, store, jobs, say))
-        return judge(_measured(good, store, jobs, say, "measure", backend, {}))
+        forget_pause(store.root)
+        good = good_shots(episode, checked_shots(episode, store, jobs, say))
+        return judge(measured_shots(good, store, jobs, say, "measure", backend, {}))
 
 
 def finish_episode(
@@ -147,7 +151,7 @@ def finish_episode(
     *,
     jobs: int | None = None,
     redo: Sequence[str] = (),
-    engine: Engine | None = None,
+    engine: str | Engine = "local",
     faces: str = AUTO,
     progress: Progress | None = None,
 ) -> Finished:
@@ -168,8 +172,9 @@ def finish_episode(
         Worker processes; the number of processors by default.
     redo : sequence of str, optional
         Shots to make anew.
-    engine : Engine, optional
-        Where to work; this machine by default.
+    engine : str or Engine, optional
+        Where to work, see :func:`finishkit.engines.open_engine`; this machine by default. An
+        engine that is handed in stays open.
     faces : str, optional
         As for :func:`measure_episode`; refused when the template's licence does not allow it.
     progress : Progress, optional
@@ -188,23 +193,26 @@ def finish_episode(
         When nothing can be finished, the folder is in use, the disk is full, or the template's
         licence does not allow the face backend.
     """
+    require_open_files()
     folder = _outside_sources(episode, out)
     for shot in redo:
         _ = episode[shot]
     backend = choose_backend(faces, licence=template.licence)
     store = Store(folder)
-    with store.locked():
+    with store.locked(), contextlib.closing(JsonLines(begin_events(folder))) as events:
         forget_pause(folder)
-        say = Progress(JsonLines(folder / "events.jsonl"), *(progress.sinks if progress else ()))
+        say = Progress(events, *(progress.sinks if progress else ()))
         say("begin", facts=run_facts(episode.name, len(episode), template))
-        own = LocalEngine(jobs, lambda: pause_requested(folder)) if engine is None else None
+        own = None
         try:
+            if isinstance(engine, str):
+                engine = own = open_engine(engine, jobs, lambda: pause_requested(folder))
             report = _finished(
                 EpisodeRun(
                     episode=episode,
                     template=template,
                     store=store,
-                    engine=engine or own,  # type: ignore[arg-type]
+                    engine=engine,
                     redo=frozenset(redo),
                     backend=backend,
                     say=say,
@@ -216,7 +224,8 @@ def finish_episode(
             say("paused", text=str(paused))
             raise paused from None
         except Exception as error:
-            say("error", text=str(error) or type(error).__name__)
+            with contextlib.suppress(FinishError):  # on a full disk not even this can be said
+                say("error", text=str(error) or type(error).__name__)
             raise
         finally:
             if own is not None:
@@ -230,17 +239,19 @@ def finish_episode(
 def _finished(run: EpisodeRun, jobs: int | None) -> Report:
     episode, template, store, say = run.episode, run.template, run.store, run.say
     store.plan(episode.name, tuple(s.id for s in episode))
-    checked = _checked(episode, store, jobs, say)
+    checked = checked_shots(episode, store, jobs, say)
     stop_when_paused(store.root)
     failed: dict[str, FinishError] = {}
-    raw = _measured(_good(episode, checked), store, jobs, say, "measure", run.backend, failed)
+    raw = measured_shots(
+        good_shots(episode, checked), store, jobs, say, "measure", run.backend, failed
+    )
     stop_when_paused(store.root)
     for shot in episode:
         if shot.id in failed:
             run.quarantine(shot.id, failed[shot.id])
         elif not checked[shot.id].ok:
             run.quarantine(shot.id, FinishError(checked[shot.id].text, checked[shot.id].code))
-    good = _good(episode, checked, failed)
+    good = good_shots(episode, checked, failed)
     verdict = judge(raw, template.limits)
     plan = make_plan(episode.name, [s.id for s in good], template)
     files = run.run(plan, good, checked, raw, verdict)
@@ -249,7 +260,10 @@ def _finished(run: EpisodeRun, jobs: int | None) -> Report:
     if files:
         kept = tuple(s for s in good if s.id in files)
         done = Episode(name=good.name, root=good.root, shots=kept, characters=good.characters)
-        finished = _measured(done, store, jobs, say, "measure again", run.backend, None, files, raw)
+        finished = measured_shots(
+            done, store, jobs, say, "measure again", run.backend, None, files, raw
+        )
+        run.recheck(files)
     report = build_report(
         episode=episode,
         raw=raw,
@@ -272,7 +286,12 @@ def _finished(run: EpisodeRun, jobs: int | None) -> Report:
     for shot in report.shots:
         if shot.state == "finished" and shot.action == "regenerate":
             store.mark(shot.shot, "finished", "regenerate", shot.reasons[0].text)
-    _write(report, episode, store.root, files, say)
+    shown = {f"finished {shot}": sha256_file(path) for shot, path in files.items()}
+    key = report_key(report, {**_pictured(episode, checked), **shown})
+    if not stands(store.root, key):
+        _write(report, episode, store.root, files, say)
+        record(store.root, key)
+    store.end()
     return report
 
 
@@ -299,60 +318,6 @@ def _outside_sources(episode: Episode, out: Path) -> Path:
     return folder
 
 
-def _checked(
-    episode: Episode, store: Store, jobs: int | None, say: Progress
-) -> dict[ShotId, Ingest]:
-    return ingest(
-        episode,
-        jobs=jobs,
-        progress=say.counter("check"),
-        cache_dir=store.path("work/ingest"),
-    )
-
-
-def _good(
-    episode: Episode, checked: Mapping[ShotId, Ingest], failed: Collection[str] = ()
-) -> Episode:
-    shots = tuple(s for s in episode if checked[s.id].ok and s.id not in failed)
-    if not shots:
-        first = next(iter(checked.values()))
-        raise FinishError(
-            f"Not one shot of {episode.name} can be used. The first: {first.text}", "no_good_shot"
-        )
-    return Episode(name=episode.name, root=episode.root, shots=shots, characters=episode.characters)
-
-
-def _measured(
-    episode: Episode,
-    store: Store,
-    jobs: int | None,
-    say: Progress,
-    stage: str,
-    backend: str,
-    failed: dict[str, FinishError] | None,
-    paths: Mapping[ShotId, Path] | None = None,
-    raw: Measurements | None = None,
-) -> Measurements:
-    """Measure what can be; shots that cannot be are put into ``failed``, or raise without it."""
-    sources = raw.shots if raw else ()
-    measured = measure(
-        episode,
-        jobs=jobs,
-        progress=say.counter(stage),
-        cache_dir=store.path("work/measure"),
-        paths=paths,
-        source_px={ShotId(s.shot): min(s.width_px, s.height_px) for s in sources},
-        backend=backend,
-        refuse=None if failed is None else failed.__setitem__,
-    )
-    if failed and not measured.shots:
-        raise FinishError(
-            f"Not one shot of {episode.name} can be measured. {next(iter(failed.values()))}",
-            "no_good_shot",
-        )
-    return measured
-
-
 def _pictured(episode: Episode, checked: Mapping[ShotId, Ingest]) -> dict[str, str]:
     stills = {str(p): p for c in episode.characters for p in c.reference_images}
     return {
@@ -368,7 +333,7 @@ def _outcome(shot: Shot, checked: Ingest, failed: FinishError | None) -> ShotOut
         file=shot.path.name,
         state="quarantined" if code else "measured",
         code=code,
-        text=text,
+        text=text or checked.note,
     )
 
 
@@ -384,10 +349,13 @@ def _write(
     finished: Mapping[ShotId, Path],
     say: Progress,
 ) -> None:
+    states = Store(folder).manifest().shots
+    dangerous = {shot for shot, how in states.items() if how.code in ("killed", "timeout")}
     write_report(
         report,
         folder,
-        sources={s.id: s.path for s in episode},
+        # What has killed or stopped a process of its own is not opened in this one.
+        sources={s.id: s.path for s in episode if s.id not in dangerous},
         finished_files=finished,
         references={c.name: c.reference_images for c in episode.characters},
         progress=say.counter("report"),

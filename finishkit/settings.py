@@ -10,6 +10,8 @@ from finishkit.values import Value
 Strength = Annotated[float, Interval(ge=0, le=1), Field(allow_inf_nan=False)]
 Digest = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+OneLine = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")]
+"""Without control characters: it goes into messages, reports and file names."""
 
 
 class FacesSettings(Value):
@@ -119,9 +121,9 @@ class GradeSettings(Value):
     even_out: Strength = 0.8
     """Share of a slow change of colour within a shot that is taken out, where ``limits.drift_de``
     is passed."""
-    pre_lut: Annotated[str, Field(max_length=1000)] = ""
+    pre_lut: Annotated[OneLine, Field(max_length=1000)] = ""
     """A ``.cube`` beside the template, applied before the match: the technical transform of all."""
-    look_lut: Annotated[str, Field(max_length=1000)] = ""
+    look_lut: Annotated[OneLine, Field(max_length=1000)] = ""
     """A ``.cube`` beside the template, applied after match and look: the group's creative one."""
     pre_lut_sha256: Digest = ""
     look_lut_sha256: Digest = ""

@@ -1,14 +1,17 @@
 """What is there: a folder of clips, its scenes and its cast."""
 
 import csv
+import io
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NewType
+from typing import Any, NewType
 
+from finishkit import untrusted
 from finishkit.errors import FinishError
+from finishkit.untrusted import shown
 
 ShotId = NewType("ShotId", str)
 
@@ -17,6 +20,13 @@ CLIP_SUFFIXES = frozenset({".mp4", ".mov", ".m4v", ".mkv", ".webm"})
 
 MAX_TABLE_BYTES = 4 * 2**20
 """A shot list larger than this is refused before it is parsed."""
+MAX_ROWS = 10_000
+"""An episode has some hundred shots; a table of more rows than this is refused."""
+MAX_COLUMNS = 200
+MAX_CELL_CHARS = 20_000
+"""Of a free column too: prompts have some thousand."""
+MAX_ID_BYTES = 180
+"""Of a shot's name in UTF-8: with endings and prefixes it must stay below a file name's 255."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +117,10 @@ class Episode:
         return next((c for c in self.characters if c.name == name), Character(name=name))
 
 
+Row = tuple[int, dict[str, str]]
+"""Line of a table, and its cells by column."""
+
+
 def natural_key(name: str) -> tuple[tuple[int, int | str], ...]:
     """Return a sort key under which ``shot_2`` comes before ``shot_10``.
 
@@ -143,8 +157,9 @@ def open_episode(folder: str | Path) -> Episode:
     Raises
     ------
     FinishError
-        When the folder is missing or holds no clips, a listed clip lies outside the folder, or
-        two shots share a name (also by capitals or Unicode form alone, since file systems differ).
+        When the folder is missing or holds no clips, a listed clip lies outside the folder, a
+        table is broken (with its line), or two shots share a name (also by capitals or Unicode
+        form alone, since file systems differ).
     """
     root = Path(folder).expanduser().resolve()
     if not root.is_dir():
@@ -189,14 +204,14 @@ def _scanned(root: Path) -> list[Shot]:
     ]
 
 
-def _listed(root: Path, rows: list[dict[str, str]]) -> list[Shot]:
+def _listed(root: Path, rows: list[Row]) -> list[Shot]:
     shots: list[Shot] = []
-    for order, row in enumerate(rows):
+    for order, (line, row) in enumerate(rows):
         name = row["file"]
-        path = _inside(root, name, "shots.csv")
+        path = _inside(root, name, f"shots.csv, line {line}")
         shots.append(
             Shot(
-                id=_shot_id(row.get("shot") or path.stem),
+                id=_shot_id(row.get("shot") or path.stem, f"{root / 'shots.csv'}, line {line}: "),
                 path=path,
                 scene=row.get("scene") or "1",
                 characters=_names(row.get("characters", "")),
@@ -217,12 +232,11 @@ def _cast(root: Path) -> tuple[Character, ...]:
         Character(
             name=row["character"],
             reference_images=tuple(
-                _inside(root, name, "characters.csv")
+                _inside(root, name, f"characters.csv, line {line}")
                 for name in _names(row.get("reference_images", ""))
             ),
         )
-        for row in rows or ()
-        if row["character"]
+        for line, row in rows or ()
     )
 
 
@@ -230,50 +244,108 @@ def _names(cell: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in cell.split(";") if part.strip())
 
 
-def _shot_id(text: str) -> ShotId:
+def _shot_id(text: str, where: str = "") -> ShotId:
     # Shot ids become file names: anything a file system or a shell could trip over is replaced.
     cleaned = re.sub(r"[^\w.\- ]+", "_", unicodedata.normalize("NFC", text)).strip(" .-_")
-    if not cleaned:
-        raise FinishError(f"{text!r} is no name for a shot: use letters and digits.", "bad_name")
-    return ShotId(cleaned[:100])
+    # What does not fit is cut; two names that are then the same are refused as such.
+    fits = cleaned[:100].encode()[:MAX_ID_BYTES].decode(errors="ignore").rstrip(" .-_")
+    if not fits:
+        raise FinishError(
+            f"{where}{shown(text)!r} is no name for a shot: use letters and digits.", "bad_name"
+        )
+    return ShotId(fits)
 
 
 def _inside(root: Path, name: str, table: str) -> Path:
     path = root / name
     # Where the path leads, not how it is spelled: a list is data and must not name other files.
-    if not path.resolve().is_relative_to(root):
+    try:
+        lies_inside = path.resolve().is_relative_to(root)
+    except (OSError, ValueError, RuntimeError) as error:  # an impossible name, a ring of links
         raise FinishError(
-            f"{root / table}: {name!r} lies outside the episode's folder. Copy it in.",
+            f"{root / table}: {shown(name)!r} is no file's name ({shown(str(error))}). Correct it.",
+            "bad_table",
+        ) from error
+    if not lies_inside:
+        raise FinishError(
+            f"{root / table}: {shown(name)!r} lies outside the episode's folder. Copy it in.",
             "outside_folder",
         )
     return path
 
 
-def _read_table(path: Path, required: tuple[str, ...], key: str) -> list[dict[str, str]] | None:
+def _read_table(path: Path, required: tuple[str, ...], key: str) -> list[Row] | None:
     if not path.is_file():
         return None
-    if path.stat().st_size > MAX_TABLE_BYTES:
-        raise FinishError(f"{path} is larger than 4 MiB: that is no shot list.", "table_too_large")
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        reader = csv.reader(text.splitlines())
-        header = [h.strip().casefold().replace(" ", "_") for h in next(reader, [])]
-        rows = [
-            dict(zip(header, (c.strip() for c in row), strict=False))
-            for row in reader
-            if any(c.strip() for c in row)
-        ]
-    except (UnicodeDecodeError, csv.Error) as error:
+        text = untrusted.read_bytes(path, MAX_TABLE_BYTES).decode("utf-8-sig")
+    except untrusted.TooLargeError as error:
         raise FinishError(
-            f"{path} cannot be read as a table ({error}). Save it as CSV, UTF-8.", "bad_table"
+            f"{path} is larger than 4 MiB: that is no shot list. Save the list alone.",
+            "table_too_large",
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else _not_utf8(error)
+        raise FinishError(
+            f"{path} cannot be read as a table ({why}). Save it as CSV, UTF-8.", "bad_table"
+        ) from error
+    # With strict quotes: one that is never closed would swallow the shots that follow.
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = [shown(h.strip().casefold().replace(" ", "_")) for h in next(reader, [])]
+        rows = list(_rows(path, reader, header))
+    except csv.Error as error:
+        raise FinishError(
+            f"{path}, line {reader.line_num}, cannot be read as a table ({error}). Save it as CSV,"
+            " UTF-8.",
+            "bad_table",
         ) from error
     missing = [name for name in required if name not in header]
     if missing:
+        listed = shown(", ".join(header) or "none")
         raise FinishError(
-            f"{path} has no column {', '.join(missing)}. It has: {', '.join(header) or 'none'}.",
+            f"{path}, line 1, has no column {', '.join(missing)}. It has: {listed}. Add it.",
             "bad_table",
         )
-    for line, row in enumerate(rows, start=2):
+    for line, row in rows:
         if not all(row.get(name) for name in required):
-            raise FinishError(f"{path}, line {line}: {key} has no {required[0]}.", "bad_table")
+            raise FinishError(
+                f"{path}, line {line}: {key} has no {required[0]}. Fill it in.", "bad_table"
+            )
     return rows
+
+
+def _not_utf8(error: UnicodeDecodeError) -> str:
+    ends = error.object.count(b"\n", 0, error.start)
+    return f"line {ends + 1} is not UTF-8"
+
+
+def _rows(path: Path, reader: Any, header: list[str]) -> Iterator[Row]:
+    """Yield the rows of a table that hold anything, each checked against its limits."""
+
+    def refuse(why: str, code: str = "bad_table") -> FinishError:
+        return FinishError(f"{path}, line {reader.line_num}: {why}", code)
+
+    named = [name for name in header if name]
+    if len(header) > MAX_COLUMNS:
+        raise refuse(f"more than {MAX_COLUMNS} columns. Save the list alone.", "table_too_large")
+    if twice := next((n for n in named if named.count(n) > 1), None):
+        raise refuse(f"two columns are called {twice}. Rename one.")
+    count = 0
+    for cells in reader:
+        row = [cell.strip() for cell in cells]
+        if not any(row):
+            continue
+        count += 1
+        if count > MAX_ROWS:
+            raise refuse(f"more than {MAX_ROWS} rows: that is no shot list.", "table_too_large")
+        if any(row[len(header) :]):
+            raise refuse(
+                f"{len(row)} cells under {len(header)} columns. Put cells that hold a comma into"
+                " quotation marks."
+            )
+        if any(len(cell) > MAX_CELL_CHARS for cell in row):
+            raise refuse(f"a cell of more than {MAX_CELL_CHARS} characters. Shorten it.")
+        if any("\0" in cell for cell in row):
+            raise refuse("a NUL character. Save the list as CSV, UTF-8.")
+        yield reader.line_num, dict(zip(header, row, strict=False))

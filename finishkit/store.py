@@ -2,81 +2,19 @@
 
 import contextlib
 import dataclasses
-import fcntl
 import hashlib
-import json
 import os
-import socket
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
 
 from finishkit.errors import FinishError
+from finishkit.inplace import holder, own, sign, take_patiently
+from finishkit.manifest import Entry, Manifest, ShotState, State, Whole, from_bytes, to_bytes
 from finishkit.values import Value
-
-State = Literal["finished", "quarantined"]
-"""A shot that is neither is not run: there is no fourth state."""
-
-
-class Entry(Value):
-    """One file under its final name.
-
-    Attributes
-    ----------
-    key : str
-        Digest of everything the file was made from.
-    sha256 : str
-        Of its bytes, checked again before the file is believed.
-    bytes : int
-    facts : dict
-        What was learned while making it: counts, solved values, gates.
-    """
-
-    key: str
-    sha256: str
-    bytes: int
-    facts: dict[str, Any] = {}
-
-
-class ShotState(Value):
-    """How it stands with one shot.
-
-    Attributes
-    ----------
-    state : {'finished', 'quarantined'}
-    code : str
-        Why it needs a person: a reason code of a quarantine, or ``regenerate``; empty for a shot
-        that needs nothing more.
-    text : str
-    """
-
-    state: State
-    code: str = ""
-    text: str = ""
-
-
-class Manifest(Value):
-    """Everything that stands finished in a folder. On disk it is the only truth."""
-
-    schema_version: Literal[1] = 1
-    episode: str = ""
-    planned: tuple[str, ...] = ()
-    """The shots the last run set out to finish; an empty tuple: nothing was run here."""
-    shots: dict[str, ShotState] = {}
-    entries: dict[str, Entry] = {}
-
-    @property
-    def exit_code(self) -> int:
-        """0 all finished; 3 finished, but shots need a person; 1 not finished."""
-        states = [self.shots.get(shot) for shot in self.planned]
-        if not states or any(s is None for s in states) or "master.mp4" not in self.entries:
-            return 1
-        return 3 if any(s is not None and s.code for s in states) else 0
 
 
 def sha256_file(path: Path) -> str:
@@ -89,6 +27,33 @@ def sha256_file(path: Path) -> str:
     """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def require_unchanged(path: Path, sha256: str) -> None:
+    """Refuse a file whose bytes are no longer those that were looked at.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    sha256 : str
+        Of the bytes that were checked or made.
+
+    Raises
+    ------
+    FinishError
+        ``changed``, also for a file that is gone or cannot be read.
+    """
+    try:
+        same = sha256_file(path) == sha256
+    except OSError:
+        same = False
+    if not same:
+        raise FinishError(
+            f"{path} changed while it was being worked on. Leave the files alone during a run, and"
+            " run the same command again.",
+            "changed",
+        )
 
 
 def digest(*values: Any) -> str:
@@ -135,22 +100,6 @@ def _feed(running: Any, value: Any) -> None:
         frame(type(value).__name__, str(value).encode())
 
 
-LOCK_PATIENCE_S = 1.5
-"""How long to wait for a killed run's last processes to let go of the folder."""
-
-
-def _flock_patiently(handle: IO[str]) -> None:
-    deadline = time.monotonic() + LOCK_PATIENCE_S
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-
-
 def _fsync_folder(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -159,7 +108,11 @@ def _fsync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def _no_fault(point: str) -> None:
+    """Do nothing; the kill tests replace this to die at a named point of a write."""
+
+
+def write_bytes(path: Path, data: bytes, fault: Callable[[str], None] = _no_fault) -> None:
     """Write a small file so that its name holds either the old or the new content, never a part.
 
     Parameters
@@ -168,32 +121,49 @@ def write_bytes(path: Path, data: bytes) -> None:
         Its folder is made when missing.
     data : bytes
         The new content.
+    fault : callable, optional
+        Told of every step that was taken.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     # By thread too: two clips of the same bytes are checked side by side, and kept under one name.
     part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
+            fault("opened")
             file.write(data)
             file.flush()
+            fault("written")
             os.fsync(file.fileno())
+        fault("synced")
         part.replace(path)
+        fault("renamed")
         _fsync_folder(path.parent)
+        fault("folder_synced")
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a read-only folder, in which there is no part
+            part.unlink(missing_ok=True)
         raise FinishError(
-            f"{path} could not be written: {error.strerror}. Free some space, or choose another"
-            " --out folder.",
+            f"{path} ({len(data)} bytes) could not be written: {error.strerror}. Free some space,"
+            " or choose another --out folder.",
             "write_failed",
         ) from error
 
 
-def _no_fault(point: str) -> None:
-    """Do nothing; the kill tests replace this to die at a named point of :meth:`Store.commit`."""
-
-
-FAULT_POINTS = ("produced", "checked", "synced", "renamed", "recorded")
-"""Where a commit may be interrupted; a test kills the process at each."""
+FAULT_POINTS = (
+    "produced",
+    "checked",
+    "synced",
+    "hashed",
+    "renamed",
+    "folder_synced",
+    "manifest_opened",
+    "manifest_written",
+    "manifest_synced",
+    "manifest_renamed",
+    "manifest_folder_synced",
+    "recorded",
+)
+"""Where a commit may be interrupted; the kill tests end the process at each."""
 
 
 class Store:
@@ -230,10 +200,10 @@ class Store:
             When the file is there and is no manifest.
         """
         try:
-            return Manifest.model_validate_json(self.manifest_path.read_bytes())
+            return from_bytes(self.manifest_path.read_bytes())
         except FileNotFoundError:
             return Manifest()
-        except (OSError, ValidationError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise FinishError(
                 f"{self.manifest_path} cannot be read as a manifest. Move it away to start over;"
                 " finished files are then made again.",
@@ -250,19 +220,21 @@ class Store:
             ``locked``, naming who holds it.
         """
         lock = self.root / ".lock"
-        with lock.open("a+") as handle:
-            try:
-                _flock_patiently(handle)
-            except OSError as error:
-                handle.seek(0)
-                holder = handle.read(200).strip() or "another process"
+        try:
+            handle = own(lock).open("a+b", buffering=0)
+        except OSError as error:
+            raise FinishError(
+                f"{lock} could not be written: {error.strerror}. Make the folder writable, or"
+                " choose another --out folder.",
+                "write_failed",
+            ) from error
+        with handle:
+            if not take_patiently(handle):
                 raise FinishError(
-                    f"{self.root} is being worked on by {holder}. Wait for it, or stop it.",
+                    f"{self.root} is being worked on by {holder(lock)}. Wait for it, or stop it.",
                     "locked",
-                ) from error
-            handle.truncate(0)
-            handle.write(f"process {os.getpid()} on {socket.gethostname()}")
-            handle.flush()
+                )
+            sign(handle)
             for left in self.root.rglob(".*.part*"):
                 # Only a killed run leaves these; the lock says that no other run is alive.
                 left.unlink(missing_ok=True)
@@ -276,6 +248,12 @@ class Store:
         """Return the temporary name, in the same folder, under which a file is produced."""
         final = self.path(name)
         final.parent.mkdir(parents=True, exist_ok=True)
+        if not final.parent.resolve().is_relative_to(self.root.resolve()):
+            raise FinishError(
+                f"{final.parent} is a link out of the output folder. Take it away: results would"
+                " be written over what it leads to.",
+                "out_in_sources",
+            )
         # The ending stays: it tells players and muxers the container.
         return final.with_name(f".{final.stem}.part{final.suffix}")
 
@@ -290,12 +268,20 @@ class Store:
             See :func:`digest`.
         """
         entry = self.manifest().entries.get(name)
-        if entry is None or entry.key != key:
-            return None
-        path = self.path(name)
-        if path.is_symlink() or not path.is_file() or path.stat().st_size != entry.bytes:
-            return None
-        return entry if sha256_file(path) == entry.sha256 else None
+        return entry if entry is not None and entry.key == key and self.unharmed(name) else None
+
+    def unharmed(self, name: str) -> bool:
+        """Say whether a file is still what was recorded; all of it is read.
+
+        Parameters
+        ----------
+        name : str
+            Relative to the folder.
+        """
+        entry, path = self.manifest().entries.get(name), self.path(name)
+        if entry is None or path.is_symlink() or not path.is_file():
+            return False
+        return path.stat().st_size == entry.bytes and sha256_file(path) == entry.sha256
 
     def commit(
         self,
@@ -308,7 +294,7 @@ class Store:
         """Turn the produced part into the final file, and record it.
 
         The order is what survives a power cut: check the part by opening it again, flush it,
-        hash it, rename it, record it, flush the folder.
+        hash it, rename it, flush its folder, then record it in the same way.
 
         Parameters
         ----------
@@ -335,8 +321,11 @@ class Store:
         entry = Entry(
             key=key, sha256=sha256_file(part), bytes=part.stat().st_size, facts=dict(facts or {})
         )
+        self.fault("hashed")
         part.replace(final)
         self.fault("renamed")
+        _fsync_folder(final.parent)
+        self.fault("folder_synced")
         manifest = self.manifest()
         self._save(manifest.replace(entries={**manifest.entries, name: entry}))
         self.fault("recorded")
@@ -344,13 +333,21 @@ class Store:
 
     def plan(self, episode: str, shots: tuple[str, ...]) -> None:
         """Record what this run sets out to finish; states of earlier runs are forgotten."""
-        self._save(self.manifest().replace(episode=episode, planned=shots, shots={}))
+        self._save(self.manifest().replace(episode=episode, planned=shots, shots={}, ended=False))
+
+    def end(self) -> None:
+        """Record that this run came to its end."""
+        self._save(self.manifest().replace(ended=True))
 
     def mark(self, shot: str, state: State, code: str = "", text: str = "") -> None:
         """Record how it stands with a shot."""
         manifest = self.manifest()
         states = {**manifest.shots, shot: ShotState(state=state, code=code, text=text)}
         self._save(manifest.replace(shots=states))
+
+    def record_whole(self, whole: Whole) -> None:
+        """Record that the episode is finished to its end."""
+        self._save(self.manifest().replace(whole=whole))
 
     def forget(self, name: str) -> None:
         """Drop a file and its record, so that it is made again."""
@@ -359,11 +356,20 @@ class Store:
         self._save(manifest.replace(entries=rest))
         self.path(name).unlink(missing_ok=True)
 
+    def release(self, names: Iterable[str]) -> None:
+        """Drop records at once; the files, which nobody asks for any more, are the caller's."""
+        manifest, gone = self.manifest(), set(names)
+        rest = {k: v for k, v in manifest.entries.items() if k not in gone}
+        if len(rest) < len(manifest.entries):
+            self._save(manifest.replace(entries=rest))
+
     def verify(self) -> tuple[str, ...]:
         """Re-read every recorded file; return the names that are missing or changed."""
         entries = self.manifest().entries
-        return tuple(n for n, e in entries.items() if self.current(n, e.key) is None)
+        return tuple(name for name in entries if not self.unharmed(name))
 
     def _save(self, manifest: Manifest) -> None:
-        text = json.dumps(manifest.model_dump(mode="json"), indent=1)
-        write_bytes(self.manifest_path, text.encode())
+        def fault(point: str) -> None:
+            self.fault(f"manifest_{point}")
+
+        write_bytes(self.manifest_path, to_bytes(manifest), fault)

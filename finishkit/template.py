@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from finishkit import luts
+from finishkit import luts, untrusted
 from finishkit.errors import FinishError
 from finishkit.luts import LUTS, canonical_sha256
 from finishkit.settings import (
@@ -20,19 +20,17 @@ from finishkit.settings import (
     GrainSettings,
     InterpolateSettings,
     MasterSettings,
+    OneLine,
     SharpenSettings,
     StabiliseSettings,
     UpscaleSettings,
     Weights,
 )
+from finishkit.tomls import TomlFile, as_toml, complaint, read_toml, unknown
 from finishkit.values import Value
 from finishkit.verdict import Limits
 
 SCHEMA_VERSION = 1
-MAX_BYTES = 64 * 1024
-"""A template file is refused above this size before it is parsed."""
-MAX_LINE_BYTES = 2000
-"""And above this line length: ``tomllib`` needs 51 s for one dotted key of 40,000 parts."""
 
 
 class Look(Value):
@@ -40,7 +38,7 @@ class Look(Value):
 
     schema_version: Literal[1] = SCHEMA_VERSION
     genre: Annotated[str, Field(max_length=60, pattern=r"^[\w][\w \-]*$")] = "baseline"
-    hero: Annotated[str, Field(max_length=100)] = ""
+    hero: Annotated[OneLine, Field(max_length=100)] = ""
     """The shot the template was tuned on; empty: none."""
     licence: Literal["any", "commercial"] = "any"
     """``commercial`` refuses models whose licence does not clearly allow commercial work."""
@@ -109,7 +107,7 @@ class Template(Look):
             **{name: luts.carry(self.grade, name, target.parent) for name in LUTS}
         )
         values = self.replace(grade=grade).model_dump(mode="json")
-        text = _toml(values)
+        text = as_toml(values)
         sealed = json.dumps(values, indent=0, sort_keys=True)
         text += (
             "\n# The seal. finishkit refuses this file when anything above was changed after"
@@ -286,22 +284,26 @@ def load_template(path: str | Path) -> Template:
     ------
     FinishError
         ``not_locked``; ``edited_after_lock`` with every changed setting; ``bad_template`` with
-        the line or the key; ``template_too_large``.
+        the line and the setting, also for a LUT outside the template's folder;
+        ``template_too_large``; ``no_template``.
     """
     source = Path(path)
-    table = _parse(source)
-    lock = table.pop("lock", None)
+    file = _read(source)
+    lock = file.table.pop("lock", None)
     if not isinstance(lock, dict) or not isinstance(lock.get("sha256"), str):
         raise FinishError(
             f"{source} is not locked. Lock it with: finishkit lock EPISODE --from {source}"
             " -o LOCKED.toml",
             "not_locked",
         )
-    template = Template.model_validate(_look(source, table).model_dump())
+    template = Template.model_validate(_look(file).model_dump())
     changed = _changed_since(lock, template, source)
     if changed is None or changed:
         changed = changed or {}
-        listed = "".join(f"\n  {k}: {was!r} -> {now!r}" for k, (was, now) in changed.items())
+        listed = "".join(
+            f"\n  line {file.line(k.split('.'))}: {k}: {was!r} -> {now!r}"
+            for k, (was, now) in changed.items()
+        )
         raise FinishError(
             f"{source} was changed after it was locked:{listed or ' its seal does not fit.'}\n"
             "Undo the change, or lock it anew: finishkit lock EPISODE --from "
@@ -321,10 +323,10 @@ def _changed_since(
     A setting that did not exist yet when the template was locked has its default on both sides.
     """
     try:
-        sealed = json.loads(lock["values"])
+        sealed = untrusted.parse_json(lock["values"])
         if canonical_sha256(sealed) != lock["sha256"]:
             return None
-        before = _look(source, sealed)
+        before = _look(TomlFile(path=source, table=sealed, text=""))
     except (FinishError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
     return difference(luts.without_names(before.model_dump(mode="json")),
@@ -332,55 +334,54 @@ def _changed_since(
 
 
 def load_look(path: str | Path) -> Look:
-    """Read settings without asking for a seal, to start a draft from."""
-    table = _parse(Path(path))
-    table.pop("lock", None)
-    return _look(Path(path), table)
+    """Read settings without asking for a seal, to start a draft from; see :func:`load_template`."""
+    file = _read(Path(path))
+    file.table.pop("lock", None)
+    return _look(file)
 
 
-def _look(source: Path, table: dict[str, Any]) -> Look:
-    version = table.get("schema_version", SCHEMA_VERSION)
-    if version != SCHEMA_VERSION:
+def _read(source: Path) -> TomlFile:
+    return read_toml(
+        source,
+        missing="no_template",
+        large="template_too_large",
+        broken="bad_template",
+        what="template",
+    )
+
+
+def _look(file: TomlFile) -> Look:
+    version = file.table.get("schema_version", SCHEMA_VERSION)
+    if type(version) is int and version != SCHEMA_VERSION:
         raise FinishError(
-            f"{source} has schema_version {version}; this finishkit reads {SCHEMA_VERSION}."
+            f"{file.path}, line {file.line(['schema_version'])}, has schema_version"
+            f" {untrusted.shown(version)}; this finishkit reads {SCHEMA_VERSION}."
             " Update finishkit.",
             "bad_template",
         )
     try:
-        look = Look.model_validate(table)
-        # Named from the template's folder, whatever folder one works in.
-        found = {n: luts.placed(getattr(look.grade, n), source.parent) for n in LUTS}
-        return look.replace(grade=look.grade.replace(**found))
+        look = Look.model_validate(file.table)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        hint = f" {_unknown_setting(where)}" if first["type"] == "extra_forbidden" else ""
-        raise FinishError(f"{source}: {where}: {first['msg']}.{hint}", "bad_template") from error
+        told = complaint(file, error, Look, tuple(_leaves("")))
+        raise FinishError(told, "bad_template") from error
+    # Named from the template's folder, whatever folder one works in.
+    found = {n: _placed(file, n, getattr(look.grade, n)) for n in LUTS}
+    return look.replace(grade=look.grade.replace(**found))
 
 
-def _parse(source: Path) -> dict[str, Any]:
-    try:
-        raw = source.read_bytes()
-    except OSError as error:
+def _placed(file: TomlFile, setting: str, name: str) -> str:
+    if not luts.lies_inside(name, file.path.parent):
         raise FinishError(
-            f"The template {source} cannot be read: {error.strerror}.", "no_template"
-        ) from error
-    if len(raw) > MAX_BYTES or any(len(line) > MAX_LINE_BYTES for line in raw.splitlines()):
-        raise FinishError(
-            f"{source} is larger than a template can be ({MAX_BYTES // 1024} KiB,"
-            f" {MAX_LINE_BYTES} bytes a line).",
-            "template_too_large",
+            f"{file.path}, line {file.line(['grade', setting])}: grade.{setting} ="
+            f" {untrusted.shown(name)}: a template names only files of its own folder. Copy the"
+            " .cube beside it.",
+            "bad_template",
         )
-    try:
-        return tomllib.loads(raw.decode("utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise FinishError(f"{source} is not a TOML file: {error}.", "bad_template") from error
+    return luts.placed(name, file.path.parent)
 
 
 def _unknown_setting(path: str) -> str:
-    section = path.partition(".")[0]
-    known = sorted(_leaves(section if section in SECTIONS else ""))
-    return f"There is no setting {path!r}. There are: {', '.join(known)}."
+    return unknown(path, tuple(_leaves("")))
 
 
 def _leaves(section: str) -> Iterator[str]:
@@ -390,17 +391,3 @@ def _leaves(section: str) -> Iterator[str]:
                 yield from (f"{name}.{key}" for key in type(field.default).model_fields)
         elif not section:
             yield name
-
-
-def _toml(values: Mapping[str, Any]) -> str:
-    lines: list[str] = []
-    tables = [(k, v) for k, v in values.items() if isinstance(v, Mapping)]
-    lines += [f"{k} = {_scalar(v)}" for k, v in values.items() if not isinstance(v, Mapping)]
-    for name, table in tables:
-        lines += ["", f"[{name}]", *(f"{k} = {_scalar(v)}" for k, v in table.items())]
-    return "\n".join(lines) + "\n"
-
-
-def _scalar(value: str | bool | int | float) -> str:
-    # JSON's strings, numbers and booleans are TOML's too.
-    return json.dumps(value, ensure_ascii=False)

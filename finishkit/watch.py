@@ -1,6 +1,5 @@
 """How a batch stands, read from its folder: whoever comes back later sees the same."""
 
-import json
 import os
 import time
 from collections.abc import Mapping
@@ -8,11 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from finishkit.events import EVENTS
+from finishkit.manifest import Manifest
 from finishkit.pause import is_held, pause_requested
 from finishkit.plan import PASSES
-from finishkit.store import Manifest, Store
+from finishkit.store import Store
 from finishkit.template import Template
 from finishkit.timing import Estimate, StageTimes, estimate
+from finishkit.untrusted import parse_json
 
 BATCH_FILE = "batch.json"
 """Written by whoever starts a batch in a process of its own: its process, and when."""
@@ -215,7 +217,7 @@ class Watch:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self._offset = 0
+        self._file = self._offset = 0
         self._run: _Run | None = None
         self._manifest: tuple[int, Manifest] | None = None
 
@@ -227,6 +229,14 @@ class Watch:
         now_s : float, optional
             Wall clock, seconds since 1970; taken now when absent.
         """
+        try:
+            return self._state(now_s)
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+            # JSON, but of another's making: a folder that was handed on may hold anything.
+            what = f"{self.folder / EVENTS} is not what finishkit wrote ({error!r:.80})."
+            return BatchState(episode=self.folder.name, phase="failed", last_error=what)
+
+    def _state(self, now_s: float | None) -> BatchState:
         # First, since a run may end while its events are being read.
         alive = is_held(self.folder)
         self._read()
@@ -304,12 +314,12 @@ class Watch:
         return self._manifest[1]
 
     def _read(self) -> None:
-        path = self.folder / "events.jsonl"
         try:
-            if path.stat().st_size < self._offset:
-                # Somebody took the file away and began a new one.
-                self._offset, self._run = 0, None
-            with path.open("rb") as file:
+            with (self.folder / EVENTS).open("rb") as file:
+                told = os.fstat(file.fileno())
+                if told.st_ino != self._file or told.st_size < self._offset:
+                    # A new run began a new file.
+                    self._file, self._offset, self._run = told.st_ino, 0, None
                 file.seek(self._offset)
                 data = file.read()
         except OSError:
@@ -318,8 +328,8 @@ class Watch:
         self._offset += len(whole)
         for line in whole.splitlines():
             try:
-                self._take(json.loads(line))
-            except (ValueError, KeyError, TypeError, AttributeError):
+                self._take(parse_json(line))
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
                 continue  # a line that a power cut left half written; the next one is whole
 
     def _take(self, event: Mapping[str, Any]) -> None:
@@ -330,8 +340,9 @@ class Watch:
 
     def _started(self) -> dict[str, Any] | None:
         try:
-            return json.loads((self.folder / BATCH_FILE).read_bytes())
-        except (OSError, ValueError):
+            told = parse_json((self.folder / BATCH_FILE).read_bytes())
+            return {**told, "time_s": float(told["time_s"]), "pid": int(told["pid"])}
+        except (OSError, ValueError, TypeError, KeyError, OverflowError):
             return None
 
     def _log_tail(self) -> str:

@@ -2,11 +2,14 @@
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests import quiet
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -22,6 +25,11 @@ CHROMIUM_ARGUMENTS = [
 ]
 # The words the tests look for, on whatever machine.
 os.environ["FINISHKIT_LANG"] = "en"
+# No test reaches for the network, nor does any Python process that a test starts.
+_INSIDE = str(Path(__file__).parent / "inside")
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [_INSIDE, os.environ.get("PYTHONPATH")]))
+os.environ["QUIET_LOG"] = str(Path(tempfile.mkdtemp(prefix="quiet-")) / "network.log")
+quiet.listen(Path(os.environ["QUIET_LOG"]))
 
 FOOTAGE = os.environ.get("FINISHKIT_FOOTAGE", "")
 
@@ -57,6 +65,14 @@ def _own_cache(tmp_path_factory, monkeypatch):
     cache = tmp_path_factory.getbasetemp().parent / "finishkit-cache"
     monkeypatch.setenv("FINISHKIT_CACHE", str(cache))
     monkeypatch.delenv("FINISHKIT_FACES", raising=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_network():
+    yield
+    log = Path(os.environ["QUIET_LOG"])
+    assert not quiet.attempts(log), "something reached for the network"
+    shutil.rmtree(log.parent)
 
 
 @pytest.fixture(scope="session")

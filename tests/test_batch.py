@@ -1,14 +1,9 @@
-"""papermill over episodes: honest names, honest codes, and kill -9 at any moment."""
+"""papermill over episodes: honest names, honest codes."""
 
-import hashlib
 import json
-import os
-import random
-import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -16,11 +11,8 @@ import pytest
 
 from finishkit.batch import NOTEBOOK, RunParams, run_batch, shipped, worst_exit_code
 from finishkit.errors import FinishError
-from finishkit.store import Store, sha256_file
 from tests import synth
 from tests.test_finishing import template
-
-KILLS = 20
 
 
 def test_the_notebooks_parameters_are_run_params():
@@ -64,104 +56,6 @@ def _command(episode: Path, toml: Path, out: Path) -> list[str]:
         sys.executable, "-m", "finishkit", "batch", str(episode), "-t", str(toml), "-O", str(out),
         "-j", "1",
     ]  # fmt: skip
-
-
-def _kept(folder: Path) -> dict[str, str]:
-    files = [*folder.glob("shots/*.mp4"), *folder.glob("work/*_*/*.mkv"), folder / "master.mp4"]
-    return {
-        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
-        for p in files
-        if p.is_file() and not p.name.startswith(".")
-    }
-
-
-@pytest.mark.slow
-def test_killed_twenty_times_it_resumes_and_loses_nothing(tmp_path):
-    episode = synth.make_episode(tmp_path, shots=2, count=8)
-    toml = template().save(tmp_path / "t.toml")
-    out = tmp_path / "whole"
-    started = time.monotonic()
-    whole = subprocess.run(
-        _command(episode, toml, out), capture_output=True, text=True, check=False
-    )
-    length_s = time.monotonic() - started
-    assert whole.returncode == 0, whole.stderr
-    truth = _kept(out / "ep01")
-    assert len(truth) >= 3
-    # Kept for every episode: pictures go in small.
-    assert (out / "ep01" / "ep01.ipynb").stat().st_size < 1_000_000
-    notebook = nbformat.read(out / "ep01" / "ep01.ipynb", as_version=4)
-    assert any("master.mp4" in str(c.get("outputs", "")) for c in notebook.cells)
-
-    # Two batches at a time, each with half of the kills: one alone leaves a core idle.
-    with ThreadPoolExecutor(2) as pool:
-        jobs = [
-            pool.submit(
-                _kill_and_resume, episode, toml, tmp_path / str(seed), truth, length_s, seed
-            )
-            for seed in (20, 21)
-        ]
-        assert sum(job.result() for job in jobs) == KILLS
-
-
-def _kill_and_resume(
-    episode: Path, toml: Path, root: Path, truth: dict[str, str], length_s: float, seed: int
-) -> int:
-    """Kill half of the times, on as many output folders as it takes; return how often."""
-    rng = random.Random(seed)
-    kills, runs = 0, 0
-    while kills < KILLS // 2:
-        runs += 1
-        out = root / f"run{runs}"
-        finished_once: set[str] = set()
-        while True:
-            child = subprocess.Popen(
-                _command(episode, toml, out),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-            )
-            killed = False
-            if kills < KILLS // 2:
-                killed = not _ended_within(child, rng.uniform(0.1, 0.7) * length_s)
-            if killed:
-                os.killpg(child.pid, signal.SIGKILL)
-                kills += 1
-            _, error = child.communicate(timeout=120)
-            _assert_nothing_half(out / "ep01", truth)
-            _assert_not_redone(out / "ep01", finished_once)
-            if not killed:
-                assert child.returncode == 0, error.decode()
-                break
-        assert _kept(out / "ep01") == truth
-    return kills
-
-
-def _ended_within(child: subprocess.Popen, seconds: float) -> bool:
-    try:
-        child.wait(seconds)
-    except subprocess.TimeoutExpired:
-        return False
-    return True
-
-
-def _assert_nothing_half(folder: Path, truth: dict[str, str]) -> None:
-    """Whatever stands under a final name is the whole file, byte for byte."""
-    for name, digest in _kept(folder).items():
-        assert digest == truth[name], f"{name} is not what an unbroken run makes"
-
-
-def _assert_not_redone(folder: Path, finished: set[str]) -> None:
-    """A file recorded as finished in an earlier run is never produced again."""
-    store = Store(folder)
-    if not store.manifest_path.exists():
-        return
-    for name, entry in store.manifest().entries.items():
-        stamp = f"{name} {store.path(name).stat().st_mtime_ns}"
-        earlier = [f for f in finished if f.startswith(f"{name} ")]
-        assert not earlier or earlier == [stamp], f"{name} was made again"
-        assert sha256_file(store.path(name)) == entry.sha256
-        finished.add(stamp)
 
 
 def test_batch_names_a_failed_notebook_by_how_it_ended(tmp_path):

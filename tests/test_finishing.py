@@ -10,6 +10,7 @@ import pytest
 
 from finishkit.errors import FinishError
 from finishkit.frames import decode_report, probe, read_frames
+from finishkit.progress import Progress
 from finishkit.run import finish_episode, measure_episode
 from finishkit.shots import open_episode
 from finishkit.store import Store
@@ -115,6 +116,7 @@ def test_a_second_run_makes_nothing_and_changes_nothing(finished):
     folder, _, done = finished
     keep = ("shots/", "work/", "master.mp4")
     before = {k: v for k, v in _digests(done.folder).items() if k.startswith(keep)}
+    written = (done.folder / "report.html").stat().st_mtime_ns
     again = finish_episode(open_episode(folder), template(), done.folder.parent, jobs=2)
     after = {k: v for k, v in _digests(again.folder).items() if k.startswith(keep)}
     assert after == before
@@ -125,6 +127,40 @@ def test_a_second_run_makes_nothing_and_changes_nothing(finished):
             if e["kind"] == "shot" and e["stage"] in ("faces", "deflicker", "stabilise",
                                                      "interpolate", "upscale+grade")]  # fmt: skip
     assert made == []
+    stages = {json.loads(e)["stage"] for e in last_run}
+    assert "fit the set" not in stages, "an episode that is finished is not fitted again"
+    assert (done.folder / "report.html").stat().st_mtime_ns == written
+
+
+def test_what_lay_between_the_passes_is_not_needed_any_more(finished, tmp_path):
+    folder, _, done = finished
+    copied = tmp_path / "out" / done.folder.name
+    shutil.copytree(done.folder, copied)
+    for between in copied.glob("work/[0-9]_*"):
+        shutil.rmtree(between)
+    before = _digests(copied / "shots")
+    finish_episode(open_episode(folder), template(), copied.parent, jobs=2)
+    assert _digests(copied / "shots") == before
+    assert not list(copied.glob("work/*_*/*.mkv"))
+
+
+def test_a_shot_harmed_after_it_was_made_is_set_aside_and_made_again(finished, tmp_path):
+    folder, _, done = finished
+    copied = tmp_path / "out" / done.folder.name
+    shutil.copytree(done.folder, copied)
+    before = _digests(copied / "shots")
+
+    def harm(event):
+        if event.stage == "measure again" and event.kind == "stage":
+            (copied / "shots" / "shot_001.mp4").write_bytes(b"gone")
+
+    again = finish_episode(
+        open_episode(folder), template(), copied.parent, jobs=2, progress=Progress(harm)
+    )
+    assert again.exit_code == 3
+    assert Store(copied).manifest().shots["shot_001"].code == "changed"
+    finish_episode(open_episode(folder), template(), copied.parent, jobs=2)
+    assert _digests(copied / "shots") == before
 
 
 def test_another_template_makes_other_pictures(finished, tmp_path):

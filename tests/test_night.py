@@ -4,7 +4,8 @@ import pytest
 
 from finishkit.errors import FinishError
 from finishkit.measure.identity import AUTO
-from finishkit.night import TRIAL_FRAMES, nets_of, night_lines, plan_night
+from finishkit.night import TRIAL_FRAMES, nets_of, plan_night
+from finishkit.night_text import night_lines
 from finishkit.run import finish_episode
 from finishkit.shots import open_episode
 from finishkit.template import Draft

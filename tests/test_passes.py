@@ -48,10 +48,12 @@ class TintStage:
 class InProcess:
     """An engine that works here: the filters above need not be importable elsewhere."""
 
+    offers = frozenset()
+
     def __init__(self) -> None:
         self.made: list[str] = []
 
-    def map(self, function, items, *, jobs=None):
+    def map(self, function, items, *, jobs=None, needs=None):
         for item in items:
             if function is execute_step:
                 self.made.append(item.part.name)

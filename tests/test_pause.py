@@ -105,19 +105,24 @@ def test_a_paused_run_keeps_every_byte_and_the_next_one_goes_on(unbroken, tmp_pa
     assert watch_batch(out).state().phase == "finished"
 
 
-def test_a_pause_while_measuring_is_noticed_after_it(unbroken, tmp_path):
-    folder, _ = unbroken
-    stages = []
+@pytest.mark.parametrize("stage", ["check", "measure", "measure again"])
+def test_a_pause_is_noticed_between_two_shots_of_every_stage(unbroken, tmp_path, stage):
+    folder, truth = unbroken
+    done = []
 
     def ask(event):
-        if event.kind == "stage":
-            stages.append(event.stage)
-            if event.stage == "check":
+        if event.kind == "shot":
+            done.append(event.stage)
+            if event.stage == stage:
                 request_pause(tmp_path / "ep01")
 
-    with pytest.raises(Paused, match="0 of 3"):
+    with pytest.raises(Paused, match="of 3"):
         finish_episode(open_episode(folder), template(), tmp_path, jobs=1, progress=Progress(ask))
-    assert stages == ["check"]
+    assert done.count(stage) == 1
+    assert done[-1] == stage
+    again = finish_episode(open_episode(folder), template(), tmp_path, jobs=1)
+    assert again.exit_code == 0
+    assert _made(again.folder) == truth
 
 
 def test_a_paused_batch_says_so_and_begins_no_other_episode(unbroken, tmp_path):
@@ -139,7 +144,7 @@ def test_a_paused_batch_says_so_and_begins_no_other_episode(unbroken, tmp_path):
     first, second = run_batch(params)
     asking.join()
     assert (first.exit_code, first.notebook) == (1, "ep01.paused.ipynb")
-    assert f"finishkit batch {folder} -t {toml} -O {out}" in first.text
+    assert f"finishkit batch {folder} -t {toml} -O {out}" in first.resume
     assert second.exit_code == 1
     assert "not begun" in second.text
     assert not (out / "ep02" / "events.jsonl").exists()

@@ -44,14 +44,41 @@ def test_shot_list_with_bom_capitals_and_free_columns(tmp_path):
         ("shot,file\nA,a.mp4\na,b.mp4\n", "duplicate_shot"),
         ("shot,file\n///,a.mp4\n", "bad_name"),
         (f"shot,file\na,{'x' * 200_000}\n", "bad_table"),
+        (f"shot,file,prompt\na,a.mp4,{'x' * 20_001}\n", "bad_table"),
+        ("shot,file\na,a\0.mp4\n", "bad_table"),
+        ("shot,file\na,ring.mp4\n", "bad_table"),
+        ("shot,file,file\na,a.mp4,b.mp4\n", "bad_table"),
+        ("shot,file,prompt\na,a.mp4,a kiss, at night\n", "bad_table"),
+        ('shot,file\n"a,a.mp4\nb,b.mp4\n', "bad_table"),
+        ("shot,file\n" + "a,a.mp4\n" * 10_001, "table_too_large"),
+        ("shot,file" + ",x" * 200 + "\n", "table_too_large"),
     ],
 )
 def test_a_bad_shot_list_is_refused_with_its_reason(tmp_path, table, code):
     folder = _clips(tmp_path / "ep", "a.mp4", "b.mp4")
+    (folder / "ring.mp4").symlink_to("ring.mp4")
     (folder / "shots.csv").write_text(table)
     with pytest.raises(FinishError) as caught:
         open_episode(folder)
     assert caught.value.code == code
+    assert "line " in str(caught.value) or code == "duplicate_shot"
+
+
+def test_a_line_is_named_as_an_editor_counts_it(tmp_path):
+    folder = _clips(tmp_path / "ep", "a.mp4")
+    (folder / "shots.csv").write_text('shot,file,prompt\na,a.mp4,"two\nlines"\n\nb,,\n')
+    with pytest.raises(FinishError, match=r"shots\.csv, line 5: shot has no file"):
+        open_episode(folder)
+
+
+def test_formulas_are_text_and_long_names_fit_a_file_name(tmp_path):
+    folder = _clips(tmp_path / "ep", "a.mp4")
+    (folder / "shots.csv").write_text(
+        f"shot,file,prompt\n{'漢' * 150},a.mp4,=1+1\n", encoding="utf-8"
+    )
+    (shot,) = open_episode(folder)
+    assert shot.notes["prompt"] == "=1+1"
+    assert len(shot.id.encode()) == 180
 
 
 def test_a_link_out_of_the_folder_is_refused(tmp_path):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from finishkit.errors import FinishError
+from finishkit.kept import keep, kept
 from finishkit.store import FAULT_POINTS, Store, digest, sha256_file, write_bytes
 
 
@@ -78,7 +79,8 @@ def test_killed_at_any_point_of_a_commit_nothing_half_stands(tmp_path, point):
     store = Store(tmp_path)
     final = tmp_path / "a.bin"
     assert not final.exists() or final.read_bytes() == b"x" * 1000
-    assert (store.current("a.bin", "k") is not None) == (point == "recorded")
+    recorded = FAULT_POINTS.index(point) >= FAULT_POINTS.index("manifest_renamed")
+    assert (store.current("a.bin", "k") is not None) == recorded
     with store.locked():
         assert not list(tmp_path.rglob(".*.part*"))
         assert store.current("a.bin", "k") or _make(store, "a.bin", b"x" * 1000)
@@ -120,6 +122,8 @@ def test_exit_code_follows_the_manifest(tmp_path):
     _make(store, "master.mp4", b"m")
     assert store.manifest().exit_code == 1, "b was not run"
     store.mark("b", "quarantined", "truncated", "b.mp4 is cut short")
+    assert store.manifest().exit_code == 1, "the report is not written"
+    store.end()
     assert store.manifest().exit_code == 3
     store.mark("b", "finished")
     assert store.manifest().exit_code == 0
@@ -127,6 +131,38 @@ def test_exit_code_follows_the_manifest(tmp_path):
     assert store.manifest().exit_code == 3
     store.forget("master.mp4")
     assert store.manifest().exit_code == 1
+
+
+def test_a_flipped_bit_in_the_manifest_costs_its_entry_and_no_other(tmp_path):
+    store = Store(tmp_path)
+    _make(store, "a.mp4", b"one", "key-of-a")
+    _make(store, "b.mp4", b"two", "key-of-b")
+    store.plan("ep01", ("a", "b"))
+    store.mark("a", "finished")
+    text = store.manifest_path.read_text()
+    store.manifest_path.write_text(text.replace("key-of-a", "key-of-c"))
+    assert set(store.manifest().entries) == {"b.mp4"}
+    assert store.manifest().shots["a"].state == "finished"
+    # A shot said to be finished by a damaged head is not believed.
+    store.manifest_path.write_text(text.replace('"quarantined"', '"finished"', 1).replace(
+        '"ep01"', '"ep02"'))  # fmt: skip
+    assert store.manifest().shots == {}
+    assert store.manifest().exit_code == 1
+    assert store.current("b.mp4", "key-of-b") is not None
+
+
+def test_what_is_kept_and_damaged_is_not_there(tmp_path):
+    place = tmp_path / "a.json"
+    assert kept(place) is None
+    keep(place, b'{"frame_count": 24}')
+    assert kept(place) == b'{"frame_count": 24}'
+    other = place.rename(tmp_path / "b.json")
+    assert kept(other) is None, "what is kept of one is not believed of another"
+    place = other.rename(place)
+    place.write_bytes(place.read_bytes().replace(b"24", b"25"))
+    assert kept(place) is None
+    place.write_bytes(b"")
+    assert kept(place) is None
 
 
 def test_a_broken_manifest_is_refused_not_overwritten(tmp_path):

@@ -94,6 +94,59 @@ def test_a_bad_file_is_a_sentence(tmp_path, text, said):
     assert said in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("genre = 'x'\n\n[faces]\n\nstrength = 1.5\n", "line 5: faces.strength = 1.5"),
+        ("[faces]\nstrength = 1.5\n", "Allowed: 0 to 1. The default is 0.4."),
+        ("faces.strength = 2\n", "line 1: faces.strength = 2"),
+        ("genre = 'x'\nfaces = { strength = 2 }\n", "line 2: faces.strength = 2"),
+        ("genre = 'x'\n['faces']\n'strength' = 2\n", "line 3: faces.strength"),
+        ("[faces]\nstrenth = 0.5\n", "line 2: faces.strenth: There is no setting"),
+        ("[faces]\nstrenth = 0.5\n", "Did you mean faces.strength?"),
+        ("# a\n[weights]\nface = 0.9\n", "line 2: weights: "),
+        ("hero = '''\nfaces = 1\n'''\n[grade]\nmax_ev = 9\n", "line 5: grade.max_ev = 9"),
+        ("[faces]\nstrength = 1\n[faces]\n", "line 3: this is not a TOML file"),
+        ("[faces]\nstrength = 1\nstrength = 1\n", "line 3: this is not a TOML file"),
+        ("[faces]\nstrength = [\n", "line 2: this is not a TOML file"),
+        (
+            "genre = 'x'\na = " + "[" * 1500,
+            "line 2: this is not a TOML file: it is nested too deep",
+        ),
+        ("genre = 'x'\n" + "a." * 150 + "b = 1", "line 2, is larger"),
+        ("[grade]\nlook_lut = '../a.cube'\n", "line 2: grade.look_lut = ../a.cube"),
+        ("[grade]\npre_lut = '/etc/passwd'\n", "only files of its own folder"),
+        ('[grade]\npre_lut = "a\\u0000b"\n', "line 2: grade.pre_lut = a\\x00b"),
+        ("a = 1\n\x1b[2J = 1", "line 2: "),
+    ],
+)
+def test_a_complaint_names_the_line_and_what_is_allowed(tmp_path, text, said):
+    path = tmp_path / "t.toml"
+    path.write_text(text)
+    with pytest.raises(FinishError) as caught:
+        load_look(path)
+    assert said in str(caught.value)
+    assert str(caught.value).replace("\n", "").isprintable()
+
+
+def test_all_wrong_settings_are_named_at_once(tmp_path):
+    path = tmp_path / "t.toml"
+    path.write_text("[faces]\n" + "".join(f"a{i} = 1\n" for i in range(9)))
+    with pytest.raises(FinishError) as caught:
+        load_look(path)
+    assert str(caught.value).count("There is no setting") == 5
+    assert str(caught.value).endswith("... and 4 more")
+
+
+@pytest.mark.parametrize(("raw", "line"), [(b"genre = 'x'\n\n# \xff\n", 3), (b"\xff\xfeg\0", 1)])
+def test_another_encoding_is_told_with_its_line(tmp_path, raw, line):
+    (tmp_path / "t.toml").write_bytes(raw)
+    with pytest.raises(FinishError, match=rf"line {line}: .*not UTF-8"):
+        load_look(tmp_path / "t.toml")
+    (tmp_path / "t.toml").write_bytes(b"\xef\xbb\xbfgenre = 'x'\r\n")
+    assert load_look(tmp_path / "t.toml").genre == "x"
+
+
 def test_a_draft_checks_every_change_and_keeps_the_old_value():
     draft = Draft()
     with pytest.raises(FinishError, match="will not do"):

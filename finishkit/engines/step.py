@@ -13,6 +13,8 @@ from finishkit.frames import Encoding, Frames, Matrix, decode_report, read_frame
 from finishkit.shots import ShotId
 from finishkit.stages import Filter
 from finishkit.stages.gate import Gate, GateLimits, GateResult
+from finishkit.store import require_unchanged
+from finishkit.working import beating
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,8 @@ class StepJob:
         comes out. The rest is there to change colour.
     limits : GateLimits
         What the watched filters may change.
+    inputs : tuple of (Path, str)
+        Every file that is read, with the SHA-256 it must have before and after.
     """
 
     shot: ShotId
@@ -58,6 +62,7 @@ class StepJob:
     chunk: int
     gated: int
     limits: GateLimits = field(default_factory=GateLimits)
+    inputs: tuple[tuple[Path, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,19 +99,21 @@ def execute_step(job: StepJob) -> StepResult:
     Raises
     ------
     FinishError
-        ``lost_frames`` when another number of frames came out than was ordered, and whatever
-        reading, filtering or writing raise.
+        ``lost_frames`` when another number of frames came out than was ordered, ``changed`` when
+        an input is not what it was, and whatever reading, filtering or writing raise.
     """
     started = time.monotonic()
+    _require_inputs(job)
     notes: dict[str, float] = {}
     gate = Gate()
-    frames = read_frames(job.source, chunk=job.chunk, matrix=job.matrix)
+    # A beat for every chunk that any of them hands on: one filter may look far ahead.
+    frames = beating(read_frames(job.source, chunk=job.chunk, matrix=job.matrix))
     if job.before is not None:
         frames = job.before(frames, notes)
     if job.gated:
         frames = gate.watch_in(frames)
     for number, apply in enumerate(job.filters, start=1):
-        frames = apply(frames, notes)
+        frames = beating(apply(frames, notes))
         if number == job.gated:
             frames = gate.watch_out(frames)
     written = write_frames(
@@ -122,6 +129,8 @@ def execute_step(job: StepJob) -> StepResult:
             " fault of finishkit; please report it with the run's environment.",
             "lost_frames",
         )
+    # Again: what was overwritten while it was read gave pictures of two files.
+    _require_inputs(job)
     gates = gate.verdict(job.limits, notes) if job.gated else ()
     return StepResult(
         notes=notes,
@@ -129,6 +138,11 @@ def execute_step(job: StepJob) -> StepResult:
         elapsed_s=time.monotonic() - started,
         passed=all(g.passed for g in gates),
     )
+
+
+def _require_inputs(job: StepJob) -> None:
+    for path, sha256 in job.inputs:
+        require_unchanged(path, sha256)
 
 
 def _finite(frames: Iterator[Frames], job: StepJob) -> Iterator[Frames]:

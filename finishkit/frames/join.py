@@ -10,7 +10,7 @@ import av.error
 from av.container import OutputContainer
 from av.video.stream import VideoStream
 
-from finishkit.errors import FinishError
+from finishkit.errors import FinishError, write_error
 from finishkit.frames.probe import opened
 from finishkit.frames.sound import AUDIO_RATE_HZ, SoundWriter, has_sound
 
@@ -53,15 +53,18 @@ def join_shots(
             head = bytes(first.codec_context.extradata or b"")
             with_sound = any(s is not None and has_sound(s) for s in sounds)
             sound = SoundWriter(out) if with_sound else None
-            total = 0
+            total, last_dts = 0, -(2**62)
             for shot, source in zip(shots, sounds, strict=True):
-                total += _copy_pictures(out, picture, shot, total, rate_fps, head)
+                count, last_dts = _copy_pictures(
+                    out, picture, shot, total, rate_fps, head, last_dts
+                )
+                total += count
                 if sound is not None:
                     sound.fill(source, until=round(total * AUDIO_RATE_HZ / rate_fps))
             if sound is not None:
                 sound.close()
     except (av.error.FFmpegError, OSError) as error:
-        raise FinishError(f"{path} could not be written: {error}", "write_failed") from error
+        raise write_error(path, error) from error
     return total
 
 
@@ -72,7 +75,8 @@ def _copy_pictures(
     start: int,
     rate_fps: Fraction,
     head: bytes,
-) -> int:
+    last_dts: int,
+) -> tuple[int, int]:
     with opened(shot) as container:
         stream = container.streams.video[0]
         if bytes(stream.codec_context.extradata or b"") != head:
@@ -87,8 +91,10 @@ def _copy_pictures(
                 continue
             shift = round(start / rate_fps / (stream.time_base or Fraction(1)))
             packet.pts = (packet.pts or 0) + shift
-            packet.dts = packet.dts + shift
+            # A shot is decoded ahead by its own reordering: none at all when it has one picture,
+            # and then the next shot would begin before it ends.
+            packet.dts = last_dts = max(packet.dts + shift, last_dts + 1)
             packet.stream = picture
             out.mux(packet)
             count += 1
-    return count
+    return count, last_dts

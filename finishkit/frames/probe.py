@@ -1,6 +1,8 @@
 """Opening a clip safely, and what it says of itself."""
 
 import contextlib
+import re
+import stat
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -18,8 +20,27 @@ from finishkit.values import Value
 CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm"
 """Containers that may be opened. Playlists (m3u8, ffconcat) name other files and are not here."""
 
-OPEN_OPTIONS = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
+DECODERS = (
+    "h264,hevc,vp8,vp9,libdav1d,av1,prores,mjpeg,ffv1,dnxhd,cfhd,mpeg4,mpeg2video,h263,"
+    "theora,png,qtrle,rawvideo,huffyuv,ffvhuff,utvideo,v210,aac,mp2,mp2float,mp3,mp3float,"
+    "ac3,eac3,opus,libopus,vorbis,flac,alac,pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,"
+    "pcm_s32le,pcm_s32be,pcm_f32le,pcm_f32be,pcm_u8,pcm_s8,mov_text,subrip,srt,ass,ssa,"
+    "webvtt"
+)
+"""Decoders that may be run: what generators and cutting rooms write. FFmpeg brings 600, and the
+holes found in it (CVE-2026-8461: MagicYUV) are in those that nobody needs."""
+
+OPEN_OPTIONS = {
+    "format_whitelist": CONTAINERS,
+    "protocol_whitelist": "file",
+    "codec_whitelist": DECODERS,
+}
 Matrix = Literal["bt709", "bt601"]
+
+MAX_PIXELS = 4320 * 7680
+"""The largest picture that is decoded: 8K, upright."""
+FFMPEG_LEAST = (8, 1, 2)
+"""The first FFmpeg without the holes that were known when this was written (CVE-2026-8461)."""
 
 av.logging.set_level(av.logging.PANIC)
 
@@ -49,6 +70,17 @@ class Probe(Value):
         False when the times of the frames are not evenly spaced.
     audio_rate_hz : int
         0 without sound.
+    usual_step_s : float
+        From a picture to the next, as most are; 0 before a full decode, or with one picture.
+    bit_depth : int
+        Bits of a sample of the pictures.
+    start_s : float
+        Time of the first picture, on the container's clock.
+    sound_start_s : float or None
+        When the sound begins, after the first picture (before it: negative); ``None`` without
+        sound, or before a full decode.
+    sound_duration_s : float
+        0 without sound, or before a full decode.
     """
 
     width_px: int
@@ -66,6 +98,11 @@ class Probe(Value):
     rotation_deg: int
     constant_rate: bool = True
     audio_rate_hz: int = 0
+    usual_step_s: float = 0.0
+    bit_depth: int = 8
+    start_s: float = 0.0
+    sound_start_s: float | None = None
+    sound_duration_s: float = 0.0
 
 
 def untagged_matrix(width_px: int, height_px: int) -> Matrix:
@@ -105,23 +142,58 @@ def matrix_of(frame: av.VideoFrame) -> Matrix:
 def opened(path: Path) -> Iterator[InputContainer]:
     """Open a clip by its absolute path, as one of the allowed containers and nothing else."""
     try:
+        # A FIFO under a clip's name would be waited for without end; no timeout of FFmpeg's helps.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise FinishError(f"{path} is no file. Export the shot again.", "unreadable")
         container = av.open(str(path.absolute()), "r", options=OPEN_OPTIONS)
+    except MemoryError as error:
+        raise FinishError(f"{path}: its index alone needs too much memory.", "too_large") from error
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise FinishError(f"{path} cannot be opened as video: {error}", "unreadable") from error
     with container:
         yield container
 
 
-def video_stream(container: InputContainer, path: Path) -> VideoStream:
-    """Return the picture track, set to decode on one thread."""
+def video_stream(container: InputContainer, path: Path, *, strict: bool = False) -> VideoStream:
+    """Return the picture track, set to decode on one thread, and no picture beyond 8K.
+
+    Parameters
+    ----------
+    container : InputContainer
+        As opened.
+    path : Path
+        For the message.
+    strict : bool
+        Compare with the checksums that some encoders leave in the stream.
+    """
     if not container.streams.video:
         raise FinishError(f"{path} holds no video stream.", "no_video")
     stream = container.streams.video[0]
+    # Without a decoder of its name a track has no context at all.
+    name = stream.codec_context.name if stream.codec_context else "something unknown"
+    if name not in DECODERS.split(","):
+        raise FinishError(
+            f"{path} is coded as {name}, which is not decoded here. Export it as H.264, HEVC, AV1,"
+            " VP9 or ProRes.",
+            "codec",
+        )
     # One thread a shot: shots run side by side, which is faster than frame threads (262 to 179
     # fps measured), and every frame is then decoded in one order on every machine.
     stream.thread_type = "NONE"
     stream.codec_context.thread_count = 1
+    # Of the decoder and not of av.open, where it would be ignored. The index names one size, the
+    # pictures may have another; sixteen pixels for a decoder that fills its blocks.
+    options = {"max_pixels": str((4320 + 16) * (7680 + 16)), "codec_whitelist": DECODERS}
+    if strict:
+        options["err_detect"] = "crccheck"
+    stream.codec_context.options = options
     return stream
+
+
+def rate_hz(container: InputContainer) -> int:
+    """Return the rate of the first sound track; 0 without one, or one that cannot be decoded."""
+    track = container.streams.audio[0] if container.streams.audio else None
+    return track.codec_context.sample_rate if track is not None and track.codec_context else 0
 
 
 def _first(container: InputContainer, path: Path) -> av.VideoFrame:
@@ -179,7 +251,27 @@ def probe(path: Path) -> Probe:
             full_range=int(frame.color_range) == 2 or frame.format.name.startswith("yuvj") or rgb,
             transfer=_TRANSFERS.get(int(frame.color_trc), "sdr"),
             rotation_deg=rotation,
-            audio_rate_hz=container.streams.audio[0].rate if container.streams.audio else 0,
+            bit_depth=frame.format.components[0].bits,
+            start_s=round(frame.time or 0.0, 6),
+            audio_rate_hz=rate_hz(container),
+        )
+
+
+def require_safe_decoder() -> None:
+    """Refuse to open a stranger's file with an FFmpeg that is known to have holes.
+
+    Raises
+    ------
+    FinishError
+        ``old_decoder``.
+    """
+    numbers = re.match(r"n?(\d+)\.(\d+)(?:\.(\d+))?", av.ffmpeg_version_info)
+    # A build from between two releases has no number; it is taken as it is.
+    if numbers and tuple(int(n or 0) for n in numbers.groups()) < FFMPEG_LEAST:
+        raise FinishError(
+            f"FFmpeg {av.ffmpeg_version_info} in PyAV has known holes: a file made for them can"
+            " take over the process. Run: pip install -U av",
+            "old_decoder",
         )
 
 

@@ -1,18 +1,22 @@
 """Sound: carried over untouched where the container takes it, cut to the picture where joined."""
 
+import contextlib
+import itertools
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
 
 import av
+import av.error
 import numpy as np
+from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from numpy.typing import NDArray
 
-from finishkit.frames.probe import opened
+from finishkit.frames.probe import opened, rate_hz
 
 AUDIO_RATE_HZ = 48_000
 AUDIO_BIT_RATE = 192_000
@@ -21,10 +25,12 @@ MP4_CODECS = frozenset({"aac", "mp3", "mp3float", "ac3", "eac3", "opus", "libopu
 
 _FRAME_SAMPLES = 1024
 _CHANNELS = 2
+_GAP_S = 0.005
+"""Of jitter in the times of sound nothing is heard; a lost packet lacks 20 ms or more."""
 
 
 def has_sound(path: Path) -> bool:
-    """Return whether a clip has a sound track.
+    """Return whether a clip has a sound track that can be decoded.
 
     Parameters
     ----------
@@ -32,7 +38,7 @@ def has_sound(path: Path) -> bool:
         The clip.
     """
     with opened(path) as container:
-        return bool(container.streams.audio)
+        return rate_hz(container) > 0
 
 
 def carry_sound(
@@ -54,10 +60,10 @@ def carry_sound(
     write : callable or None
         Call it once with the picture's length in seconds; ``None`` without sound.
     """
-    if not source.streams.audio:
+    if not rate_hz(source):
         return None
     track = source.streams.audio[0]
-    if track.codec_context.name not in MP4_CODECS:
+    if track.codec_context.name not in MP4_CODECS or not _without_gaps(path):
         writer = SoundWriter(out)
 
         def encode(length_s: float) -> None:
@@ -144,26 +150,87 @@ def _exactly(path: Path | None, count: int) -> NDArray[np.float32]:
 
 
 def _samples(path: Path) -> Iterator[NDArray[np.float32]]:
+    """Yield a clip's sound from the time of its first picture on."""
     with opened(path) as container:
-        if not container.streams.audio:
+        if not rate_hz(container):
             return
-        resampler = AudioResampler("fltp", "stereo", AUDIO_RATE_HZ)
-        video_start = _start_s(container)
-        lead: int | None = None
-        for frame in container.decode(container.streams.audio[0]):
-            if lead is None:
-                # Sound that starts after the picture keeps its place; earlier sound is cut.
-                lead = round(((frame.time or 0.0) - video_start) * AUDIO_RATE_HZ)
-                if lead > 0:
-                    yield np.zeros((_CHANNELS, lead), np.float32)
-            for block in resampler.resample(frame):
-                samples = cast(NDArray[np.float32], block.to_ndarray())
-                if lead < 0:
-                    drop = min(-lead, samples.shape[1])
-                    samples, lead = samples[:, drop:], lead + drop
-                yield samples
-        for block in resampler.resample(None):
+        frames = _decoded(container)
+        first = next(frames, None)
+        if first is None:
+            return
+        # Sound that starts after the picture keeps its place; earlier sound is cut.
+        early = round((_start_s(container) - (first.time or 0.0)) * AUDIO_RATE_HZ)
+        yield from _silence(-early)
+        for samples in _in_time(itertools.chain([first], frames)):
+            drop = min(max(early, 0), samples.shape[1])
+            early -= drop
+            yield samples[:, drop:]
+
+
+def _in_time(frames: Iterator[AudioFrame]) -> Iterator[NDArray[np.float32]]:
+    """Yield what frames hold, at our rate; a part that is lost is silent: nothing comes early."""
+    resampler = AudioResampler("fltp", "stereo", AUDIO_RATE_HZ)
+    due_s: float | None = None
+    for frame in frames:
+        at_s = frame.time if frame.time is not None else due_s or 0.0
+        if due_s is not None and at_s - due_s > _GAP_S:
+            yield from _silence(round((at_s - due_s) * AUDIO_RATE_HZ))
+        due_s = at_s + frame.samples / frame.sample_rate
+        try:
+            blocks = resampler.resample(frame)
+        except ValueError:
+            # Damage, or a cut: from here on it has other channels or another rate.
+            resampler = AudioResampler("fltp", "stereo", AUDIO_RATE_HZ)
+            blocks = resampler.resample(frame)
+        for block in blocks:
             yield cast(NDArray[np.float32], block.to_ndarray())
+    for block in resampler.resample(None):
+        yield cast(NDArray[np.float32], block.to_ndarray())
+
+
+def _silence(count: int) -> Iterator[NDArray[np.float32]]:
+    """Yield silence a second at a time: a damaged clock may ask for days of it."""
+    for at in range(0, count, AUDIO_RATE_HZ):
+        yield np.zeros((_CHANNELS, min(AUDIO_RATE_HZ, count - at)), np.float32)
+
+
+def _decoded(container: InputContainer) -> Iterator[AudioFrame]:
+    """Decode what can be decoded: of a damaged track the rest is still heard.
+
+    That it is damaged was found out when the clip was checked, and stands in the report.
+    """
+    packets = container.demux(container.streams.audio[0])
+    with contextlib.suppress(av.error.FFmpegError):
+        for packet in packets:
+            frames: list[AudioFrame] = []
+            with contextlib.suppress(av.error.FFmpegError):
+                frames = cast(list[AudioFrame], packet.decode())
+            yield from frames
+
+
+def _without_gaps(path: Path) -> bool:
+    """Say whether a clip's sound can be copied packet by packet.
+
+    A muxer takes packets in the order of time only, and players take an edit at the start for
+    samples: in a track with a gap they would cut too much.
+    """
+    due: float | None = None
+    try:
+        with opened(path) as container:
+            track = container.streams.audio[0]
+            tick = float(track.time_base or 0)
+            # Of the codec: the container's length of a packet hides the gap behind it.
+            length_s = track.codec_context.frame_size / track.codec_context.sample_rate
+            for packet in container.demux(track):
+                if packet.dts is None:
+                    continue
+                at = packet.dts * tick
+                if packet.pts is None or (due is not None and abs(at - due) > _GAP_S):
+                    return False
+                due = at + (length_s or (packet.duration or 0) * tick)
+    except av.error.FFmpegError:
+        return False
+    return due is not None
 
 
 def _start_s(container: InputContainer) -> float:

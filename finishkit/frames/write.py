@@ -11,7 +11,7 @@ import av
 import av.error
 from av.video.stream import VideoStream
 
-from finishkit.errors import FinishError
+from finishkit.errors import FinishError, write_error
 from finishkit.frames.carrier import Frames
 from finishkit.frames.convert import MEZZANINE_FORMAT, to_frame
 from finishkit.frames.probe import opened
@@ -123,7 +123,7 @@ def write_frames(
     Raises
     ------
     FinishError
-        ``write_failed`` with the system's reason (a full disk, a missing folder).
+        See :func:`finishkit.errors.write_error`: a full disk, a missing folder.
     """
     count = 0
     # bitexact: no encoder tag, no random track id, so equal pictures are equal bytes.
@@ -157,7 +157,7 @@ def write_frames(
             if write_sound is not None and count:
                 write_sound(float(count / rate_fps))
     except (av.error.FFmpegError, OSError) as error:
-        raise FinishError(f"{path} could not be written: {error}", "write_failed") from error
+        raise write_error(path, error) from error
     if not count:
         raise FinishError(f"{path}: there are no frames to write.", "no_frames")
     return count

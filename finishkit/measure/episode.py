@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from finishkit.errors import FinishError
 from finishkit.frames import Matrix
+from finishkit.kept import keep, kept
 from finishkit.measure.cast import Cast, identify, settle_cast
 from finishkit.measure.identity import (
     AUTO,
@@ -29,7 +30,7 @@ from finishkit.measure.reference import reference_bytes, reference_picture
 from finishkit.measure.values import Measurements, Observation, Overlap, ShotMeasurement
 from finishkit.measure.workers import Beat, one_thread, side_by_side
 from finishkit.shots import Character, Episode, Shot, ShotId
-from finishkit.store import digest, sha256_file, write_bytes
+from finishkit.store import digest, sha256_file
 from finishkit.values import Value
 
 T = TypeVar("T", bound=Value)
@@ -145,8 +146,8 @@ def _overlaps(
     key = digest("overlaps", VERSION, bare)
     if len(shots) < 2:
         return ()
-    if cache_dir and (kept := _kept(cache_dir, key, _Overlaps)):
-        return kept.overlaps
+    if cache_dir and (found := _kept(cache_dir, key, _Overlaps)):
+        return found.overlaps
     overlaps = tuple(
         Overlap(first=a, second=b, difference=d.axes, places=d.places)
         for a, b, d in scene_overlaps(seen)
@@ -248,8 +249,8 @@ def _pictured(
 def _reference(path: Path, backend: str, cache_dir: Path | None) -> _Reference:
     data = reference_bytes(path)
     key = digest("reference", VERSION, load_backend(backend).name, data)
-    if cache_dir and (kept := _kept(cache_dir, key, _Reference)):
-        return kept
+    if cache_dir and (found := _kept(cache_dir, key, _Reference)):
+        return found
     image = reference_picture(path, data)
     vector = reference_embedding([image], load_backend(backend))
     reference = _Reference(embedding=() if vector is None else tuple(vector.tolist()))
@@ -259,14 +260,15 @@ def _reference(path: Path, backend: str, cache_dir: Path | None) -> _Reference:
 
 
 def _kept(cache_dir: Path, key: str, kind: type[T]) -> T | None:
+    data = kept(cache_dir / f"{key}.json")
     try:
-        return kind.model_validate_json((cache_dir / f"{key}.json").read_bytes())
-    except (OSError, ValidationError):
-        return None  # absent, or of another version: it is measured again
+        return None if data is None else kind.model_validate_json(data)
+    except ValidationError:
+        return None  # of another version: it is measured again
 
 
 def _keep(cache_dir: Path, key: str, value: Value) -> None:
-    write_bytes(cache_dir / f"{key}.json", value.model_dump_json().encode())
+    keep(cache_dir / f"{key}.json", value.model_dump_json().encode())
 
 
 def _observe_all(
@@ -284,8 +286,8 @@ def _observe_all(
     for job in work:
         if cache_dir:
             keys[job.shot] = _key(job, wanted, backend)
-            if kept := _kept(cache_dir, keys[job.shot], Observation):
-                observed[job.shot] = kept
+            if found := _kept(cache_dir, keys[job.shot], Observation):
+                observed[job.shot] = found
                 progress(len(observed), len(work), job.shot)
                 continue
         missing.append(job)

@@ -38,6 +38,9 @@ class ModelCard(BaseModel):
         equal to ``source_sha256`` for the face nets, whose converted weights carry their own.
     size_bytes : int
         Size of the source file.
+    urls : tuple of str
+        Where its publisher offers the source file; empty: it comes with a package, or the user
+        has to bring it.
     licence : str
         What the licence says, in a sentence.
     commercial : {'yes', 'no', 'unclear'}
@@ -59,6 +62,7 @@ class ModelCard(BaseModel):
     source_sha256: str
     sha256: str
     size_bytes: int
+    urls: tuple[str, ...] = ()
     licence: str
     commercial: Literal["yes", "no", "unclear"]
     commercial_reason: str
@@ -76,6 +80,12 @@ _REALESRGAN_REASON = (
     "The question whether the weights may be used commercially is open upstream "
     "(xinntao/Real-ESRGAN issue 677)."
 )
+
+# Release files of the nets' own authors. Their publishers give no digests: those below are what at
+# least three independent public projects pin for these very addresses (GFPGANv1.4.pth and
+# codeformer.pth more than ten each; RestoreFormer.pth three, among them a Linux distribution's
+# package of GFPGAN, two of them with its size).
+_GFPGAN = "https://github.com/TencentARC/GFPGAN/releases/download"
 
 _TABLE = (
     ModelCard(
@@ -133,6 +143,7 @@ _TABLE = (
         source_sha256="e2cd4703ab14f4d01fd1383a8a8b266f9a5833dacee8e6a79d3bf21a1b6be5ad",
         sha256="e2cd4703ab14f4d01fd1383a8a8b266f9a5833dacee8e6a79d3bf21a1b6be5ad",
         size_bytes=348_632_874,
+        urls=(f"{_GFPGAN}/v1.3.4/GFPGANv1.4.pth", f"{_GFPGAN}/v1.3.0/GFPGANv1.4.pth"),
         licence=(
             "Code Apache-2.0, with parts under NVIDIA's StyleGAN2 licence (non-commercial) and "
             "CC BY-NC-SA 4.0 (DFDNet), as GFPGAN's LICENSE file lists. The weights have no "
@@ -149,9 +160,10 @@ _TABLE = (
         scale=1,
         halo_px=0,
         source="RestoreFormer.pth",
-        source_sha256="",
-        sha256="",
-        size_bytes=290_720_012,
+        source_sha256="07404d446d62ca3d5ed38b1de09a947a1e77d46dbccec961a74d713a8f24ace0",
+        sha256="07404d446d62ca3d5ed38b1de09a947a1e77d46dbccec961a74d713a8f24ace0",
+        size_bytes=290_785_322,
+        urls=(f"{_GFPGAN}/v1.3.4/RestoreFormer.pth", f"{_GFPGAN}/v1.3.0/RestoreFormer.pth"),
         licence=(
             "Code of RestoreFormer Apache-2.0. The weights, from GFPGAN's release v1.3.4, have no "
             "statement of their own; trained on FFHQ (CC BY-NC-SA 4.0)."
@@ -170,6 +182,7 @@ _TABLE = (
         source_sha256="1009e537e0c2a07d4cabce6355f53cb66767cd4b4297ec7a4a64ca4b8a5684b7",
         sha256="1009e537e0c2a07d4cabce6355f53cb66767cd4b4297ec7a4a64ca4b8a5684b7",
         size_bytes=376_637_898,
+        urls=("https://github.com/sczhou/CodeFormer/releases/download/v0.1.0/codeformer.pth",),
         licence="Code and weights: S-Lab License 1.0, non-commercial.",
         commercial="no",
         commercial_reason="The S-Lab License 1.0 allows non-commercial use only.",

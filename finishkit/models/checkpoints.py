@@ -1,29 +1,28 @@
 """Checkpoints the user brings: unpickled once, in a child process, then read as tensors.
 
 A ``.pth`` file is a pickle. torch's restricted unpickler lets only tensors through; even so it runs
-once, in a child with limits, and what the batch reads is the safetensors file it leaves behind.
+once, in a child with limits and without a network, and what the batch reads is the safetensors file
+made of what it leaves behind.
 """
 
 import hashlib
 import os
-import resource
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from finishkit import untrusted
 from finishkit.environment import models_dir
 from finishkit.errors import FinishError
+from finishkit.models import convert
 from finishkit.models.cards import ModelCard
-from finishkit.models.weights import find, tensors_sha256
-from finishkit.processes import die_with_parent
+from finishkit.models.weights import MAX_BYTES, find, tensors_sha256
+from finishkit.untrusted import shown
 
-TIMEOUT_S = 600
-MEMORY_BYTES = 12 * 2**30
-"""Address space of the converting child; torch alone maps several gigabytes."""
-
-_KEYS = ("params_ema", "params", "state_dict")
+_KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "OMP_NUM_THREADS")
+"""Of the environment, for the converting child: no proxies, no tokens, no home."""
 
 
 def checkpoint_path(card: ModelCard) -> Path:
@@ -60,11 +59,21 @@ def import_checkpoint(card: ModelCard, source: Path) -> Path:
     ------
     FinishError
         ``weights_missing`` when there is no such file, ``weights_changed`` when it is not the
-        published one (where its digest is known) or holds anything but tensors.
+        published one or holds anything but tensors.
+
+    Notes
+    -----
+    The file is read once: the bytes that were hashed are those the child is given. What it makes
+    of them is checked before it gets its name.
     """
-    if not source.is_file():
-        raise FinishError(f"There is no file {source} to import.", "weights_missing")
-    digest = _sha256(source)
+    try:
+        content = untrusted.read_bytes(source, MAX_BYTES)
+    except (OSError, untrusted.TooLargeError) as error:
+        why = getattr(error, "strerror", None) or "it is too large"
+        raise FinishError(
+            f"There is no file {source} to import ({why}). Name the checkpoint.", "weights_missing"
+        ) from error
+    digest = hashlib.sha256(content).hexdigest()
     if card.source_sha256 and digest != card.source_sha256:
         raise FinishError(
             f"{source} is not the file that was published as {card.source}: its sha256 is "
@@ -73,34 +82,76 @@ def import_checkpoint(card: ModelCard, source: Path) -> Path:
         )
     path = checkpoint_path(card)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(prefix=f".{card.name}.", suffix=".part", dir=path.parent)
-    os.close(handle)
-    # No proxy: nothing here may reach out.
-    kept = {k: v for k, v in os.environ.items() if not k.casefold().endswith("_proxy")}
+    with tempfile.TemporaryDirectory(prefix=f".{card.name}.", dir=path.parent) as folder:
+        part = Path(folder) / "part"
+        _unpickled(card, source, content, part)
+        del content
+        _write(path, folder, _sealed(source, part, digest))
+    return path
+
+
+def _unpickled(card: ModelCard, source: Path, content: bytes, part: Path) -> None:
+    """Have the child write the tensors of a checkpoint."""
     try:
         child = subprocess.run(
-            [sys.executable, "-m", "finishkit.models.checkpoints", str(source), part, digest],
-            env=kept,
+            # -P: a torch.py in the folder one happens to work in is not imported.
+            [sys.executable, "-P", convert.__file__, str(part)],
+            input=content,
+            env={name: os.environ[name] for name in _KEPT if name in os.environ},
+            cwd=part.parent,
             capture_output=True,
-            timeout=TIMEOUT_S,
+            timeout=convert.TIMEOUT_S,
             check=False,
         )
-        if child.returncode:
-            said = child.stderr.decode(errors="replace").strip().splitlines()
-            raise FinishError(
-                f"{source} cannot be converted ({said[-1] if said else 'it was ended'}). Download "
-                f"{card.source} again from where it is published.",
-                "weights_changed",
-            )
-        Path(part).replace(path)
     except subprocess.TimeoutExpired as error:
         raise FinishError(
-            f"{source} was not converted within {TIMEOUT_S} s. Download it again.",
+            f"{source} was not converted within {convert.TIMEOUT_S} s. Download it again.",
             "weights_changed",
         ) from error
-    finally:
-        Path(part).unlink(missing_ok=True)
-    return path
+    if child.returncode:
+        said = child.stderr.decode(errors="replace").strip().splitlines()
+        raise FinishError(
+            f"{source} cannot be converted ({shown(said[-1]) if said else 'it was ended'}). "
+            f"Download {card.source} again from where it is published.",
+            "weights_changed",
+        )
+
+
+def _sealed(source: Path, part: Path, digest: str) -> bytes:
+    """Return what the child wrote as the file to keep, with digests; nothing of it is believed."""
+    import safetensors
+    import safetensors.torch
+    import torch
+
+    try:
+        tensors = safetensors.torch.load(untrusted.read_bytes(part, convert.FILE_BYTES))
+        strange = [
+            name
+            for name, t in tensors.items()
+            if t.is_complex() or not bool(torch.isfinite(t.float()).all())
+        ]
+        if strange or not tensors:
+            raise ValueError(f"{shown(strange[0]) if strange else 'it'} holds no numbers")
+        told = {"source_sha256": digest, "tensors_sha256": _digest(tensors)}
+        return safetensors.torch.save(tensors, metadata=told)
+    except (OSError, safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise FinishError(
+            f"{source} cannot be converted ({shown(str(error))}). Download it again.",
+            "weights_changed",
+        ) from error
+
+
+def _write(path: Path, folder: str, data: bytes) -> None:
+    whole = Path(folder) / "whole"
+    with whole.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    whole.replace(path)
+
+
+def _digest(tensors: dict[str, Any]) -> str:
+    return tensors_sha256({name: t.float().numpy() for name, t in tensors.items()})
 
 
 def ready_checkpoint(card: ModelCard) -> Path:
@@ -151,16 +202,17 @@ def load_checkpoint(card: ModelCard) -> dict[str, Any]:
         As :func:`ready_checkpoint`, and ``weights_changed`` when the tensors are not those that
         were converted.
     """
+    import safetensors
     import safetensors.torch
 
     path = ready_checkpoint(card)
     try:
-        with safetensors.safe_open(path, "pt") as opened:
-            told = opened.metadata() or {}
-        tensors = safetensors.torch.load(path.read_bytes())
-        digest = tensors_sha256({name: t.float().numpy() for name, t in tensors.items()})
+        content = untrusted.read_bytes(path, convert.FILE_BYTES)
+        tensors = safetensors.torch.load(content)
+        told = _metadata(content)
+        digest = _digest(tensors)
     except (OSError, safetensors.SafetensorError, TypeError, KeyError, ValueError) as error:
-        raise _changed(card, path, str(error)) from error
+        raise _changed(card, path, shown(str(error))) from error
     if digest != told.get("tensors_sha256"):
         raise _changed(card, path, "its tensors are not those that were converted")
     if card.source_sha256 and told.get("source_sha256") != card.source_sha256:
@@ -176,39 +228,7 @@ def _changed(card: ModelCard, path: Path, why: str) -> FinishError:
     )
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _convert(source: Path, part: Path, digest: str) -> None:
-    """Unpickle, with tensors only let through, and write tensors; run in the child."""
-    import safetensors.torch
-    import torch
-
-    content = torch.load(source, map_location="cpu", weights_only=True)
-    for key in _KEYS:
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
-            break
-    if not isinstance(content, dict) or not all(torch.is_tensor(t) for t in content.values()):
-        raise ValueError("it holds no table of tensors")
-    tensors = {str(name): t.detach().clone().contiguous() for name, t in content.items()}
-    told = {
-        "source_sha256": digest,
-        "tensors_sha256": tensors_sha256({n: t.float().numpy() for n, t in tensors.items()}),
-    }
-    safetensors.torch.save_file(tensors, part, metadata=told)
-
-
-def _main() -> None:
-    die_with_parent()
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CPU, (TIMEOUT_S, TIMEOUT_S))
-    source, part, digest = sys.argv[1:]
-    _convert(Path(source), Path(part), digest)
-
-
-if __name__ == "__main__":
-    _main()
+def _metadata(content: bytes) -> dict[str, str]:
+    """Return what a safetensors file says of itself, from the bytes its tensors are read from."""
+    size = int.from_bytes(content[:8], "little")
+    return untrusted.parse_json(content[8 : 8 + size]).get("__metadata__", {})

@@ -19,6 +19,7 @@ from finishkit.models.cards import ModelCard
 from finishkit.models.nets import PEAK_CHANNELS
 from finishkit.models.tiling import seam_codes, tiled
 from finishkit.models.weights import load
+from finishkit.working import beat
 
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
@@ -59,6 +60,16 @@ def keep_large_blocks() -> bool:
         return False
     m_trim_threshold, m_mmap_threshold, most = -1, -3, 2**31 - 1
     return bool(libc.mallopt(m_mmap_threshold, most)) and bool(libc.mallopt(m_trim_threshold, most))
+
+
+@functools.cache
+def beat_by_layer() -> None:
+    """Let every layer that any net of this process finishes count as progress, once.
+
+    A frame of an RRDB net takes minutes on a CPU, a layer of it seconds: whoever watches for hangs
+    must not take the one for the other.
+    """
+    torch.nn.modules.module.register_module_forward_hook(lambda *_: beat())
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -263,6 +274,7 @@ class Upscaler:
         if device == "cuda" and not torch.cuda.is_available():
             raise FinishError("No CUDA device here. Use device = auto or cpu.", "no_cuda")
         keep_large_blocks()
+        beat_by_layer()
         if threads > 0:
             torch.set_num_threads(threads)
         self.card = card

@@ -17,6 +17,7 @@ from finishkit.environment import models_dir
 from finishkit.errors import FinishError
 from finishkit.models.cards import ModelCard
 from finishkit.models.weights import read_verified
+from finishkit.onnxfile import require_plain
 
 FILE: Final = "rife.onnx"
 SIDES: Final = 64
@@ -67,21 +68,29 @@ def verified_rife(sha256: str) -> Path:
     if not path.is_file():
         raise FinishError(
             f'interpolate.engine = "rife" needs a RIFE net as an ONNX file, and {path} is not '
-            "there; finishkit does not download it. Export one (Practical-RIFE, MIT; inputs img0, "
+            "there; nobody publishes one to fetch. Export one (Practical-RIFE, MIT; inputs img0, "
             f"img1, timestep), then run: mkdir -p '{path.parent}' && cp YOUR_RIFE.onnx '{path}' && "
             f"sha256sum '{path}', and set interpolate.rife_sha256 to the sum. Or set "
             'interpolate.engine = "dis".',
             "weights_missing",
         )
     if not sha256:
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
         raise FinishError(
             f"The template does not say which RIFE net it means. For {path}, set "
             f'interpolate.rife_sha256 = "{found}".',
             "weights_missing",
         )
-    read_verified(path, sha256)
+    _content(path, sha256)
     return path
+
+
+def _content(path: Path, sha256: str) -> bytes:
+    """Return the template's net, looked through: these bytes are what is run."""
+    content = read_verified(path, sha256)
+    require_plain(content, path)
+    return content
 
 
 @functools.cache
@@ -102,7 +111,7 @@ def _session(path: Path, sha256: str) -> Any:
     try:
         # From the verified bytes, not from the path: it cannot change in between, and weights that
         # lie in a second, unverified file are not found.
-        session = runtime.InferenceSession(read_verified(path, sha256), options, providers)
+        session = runtime.InferenceSession(_content(path, sha256), options, providers)
     except FinishError:
         raise
     except Exception as error:  # onnxruntime's own exceptions have no common public base

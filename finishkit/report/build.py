@@ -203,6 +203,10 @@ def _shot(
         text = outcome.text or f"The shot was set aside: {outcome.code}."
         standing = (Finding(metric=outcome.code, value=None, limit=None, text=text), *standing)
         action = "regenerate" if action == "regenerate" else "check"
+    elif outcome and outcome.text and not flag.mark:
+        # Its pictures are measured and finished; of its sound a person must judge.
+        sound = Finding(metric="sound", value=None, limit=None, text=outcome.text)
+        standing, action = (*standing, sound), "check" if action == "ok" else action
     elif flag.mark:
         # A person has looked: what they say stands, and what was measured beside it.
         action = "regenerate" if flag.mark == "regenerate" else "ok"

@@ -33,17 +33,23 @@ def nominal_rate(probe: Probe) -> Fraction:
     -------
     rate_fps : Fraction
         The clip's own where its frames are evenly spaced. Otherwise the standard rate at its
-        average, or the next above: frames that a recorder left out pull the average down, and none
-        that is there may be lost.
+        average, or the next above, or the one at which most of its frames follow each other, when
+        that is higher: frames that a recorder left out pull the average down, and none that is
+        there may be lost.
     """
     if probe.constant_rate or not probe.duration_s:
         return probe.rate_fps
     average = probe.frame_count / probe.duration_s
-    nearest = min(STANDARD_FPS, key=lambda rate: abs(float(rate) / average - 1))
-    if abs(float(nearest) / average - 1) <= RATE_SLACK:
-        return nearest
     above = [rate for rate in STANDARD_FPS if rate > average]
-    return min(above, default=probe.rate_fps)
+    by_average = _standard(average) or min(above, default=probe.rate_fps)
+    by_step = _standard(1 / probe.usual_step_s) if probe.usual_step_s else None
+    # A clip whose frames come in bursts of 24 a second, with pauses, may have 16 on the average.
+    return max(by_average, by_step) if by_step else by_average
+
+
+def _standard(fps: float) -> Fraction | None:
+    nearest = min(STANDARD_FPS, key=lambda rate: abs(float(rate) / fps - 1))
+    return nearest if abs(float(nearest) / fps - 1) <= RATE_SLACK else None
 
 
 def conformed_count(probe: Probe, rate_fps: Fraction) -> int:

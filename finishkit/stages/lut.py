@@ -1,8 +1,12 @@
 """3D lookup tables: built from a colour transform, applied to pictures, kept as ``.cube`` files."""
 
+import hashlib
+import io
 import itertools
 import math
-from collections.abc import Callable
+import re
+from array import array
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from finishkit import untrusted
 from finishkit.errors import FinishError
 from finishkit.frames.carrier import Pixels
 
@@ -27,6 +32,12 @@ MAX_SIZE: Final = 65
 
 MAX_BYTES: Final = 32 * 2**20
 MAX_VALUE: Final = 64.0
+_MIN_DOMAIN: Final = 1e-3
+_MAX_LINES: Final = MAX_SIZE**3 + 10_000
+"""Rows of the largest table, and comments."""
+_MAX_LINE_CHARS: Final = 10_000
+
+_NUMBER: Final = re.compile(r"[-+.0-9eE]{1,40}")
 
 _STRIP_ROWS: Final = 24
 """Rows a step: the intermediates of a strip stay in the processor's cache."""
@@ -218,13 +229,15 @@ def write_cube(path: Path, lut: Lut, title: str = "finishkit") -> None:
     path.write_text("\n".join(lines) + "\n", encoding="ascii", errors="replace")
 
 
-def read_cube(path: Path) -> Lut:
+def read_cube(path: Path, sha256: str = "") -> Lut:
     """Read a 3D ``.cube`` file.
 
     Parameters
     ----------
     path : Path
         The file.
+    sha256 : str, optional
+        What its bytes must be, as the template was locked with; empty: any.
 
     Returns
     -------
@@ -235,19 +248,14 @@ def read_cube(path: Path) -> Lut:
     ------
     FinishError
         ``bad_lut``, naming the line: no text, larger than 32 MiB, a 1D table, more than 65 nodes
-        an axis, too few or too many rows, a value that is no finite number.
+        an axis, too few or too many rows, a value that is no finite number. ``lut_changed``.
     """
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise FinishError(f"{path} is larger than 32 MiB: that is no LUT.", "bad_lut")
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise FinishError(f"{path} cannot be read as a LUT: {error}", "bad_lut") from error
+    lines = _lines(path, _content(path, sha256))
     size = 0
     domain = {"DOMAIN_MIN": [0.0] * 3, "DOMAIN_MAX": [1.0] * 3}
-    rows: list[list[float]] = []
+    values = array("f")
     number = 0
-    for number, raw in enumerate(text.splitlines(), start=1):
+    for number, raw in lines:
         line = raw.split("#", 1)[0].strip()
         if not line:
             continue
@@ -260,7 +268,9 @@ def read_cube(path: Path) -> Lut:
             domain[word] = _three(path, number, rest)
         elif word == "LUT_1D_SIZE" or word.startswith("LUT_"):
             raise FinishError(
-                f"{path}, line {number}: {word} is not supported. Export a 3D .cube.", "bad_lut"
+                f"{path}, line {number}: {untrusted.shown(word)} is not supported. Export a 3D"
+                " .cube.",
+                "bad_lut",
             )
         else:
             if not size:
@@ -268,28 +278,73 @@ def read_cube(path: Path) -> Lut:
                     f"{path}, line {number}: values before LUT_3D_SIZE. Export the .cube again.",
                     "bad_lut",
                 )
-            if len(rows) == size**3:
+            if len(values) == 3 * size**3:
                 raise FinishError(
                     f"{path}, line {number}: more than the {size**3} rows that LUT_3D_SIZE"
                     f" {size} announces. Export the .cube again.",
                     "bad_lut",
                 )
-            rows.append(_three(path, number, [word, *rest]))
-    if not size or len(rows) != size**3:
+            values.extend(_three(path, number, [word, *rest]))
+    if not size or len(values) != 3 * size**3:
         raise FinishError(
-            f"{path}, line {number}: the file ends after {len(rows)} of {size**3} rows."
+            f"{path}, line {number}: the file ends after {len(values) // 3} of {size**3} rows."
             " Export the .cube again.",
             "bad_lut",
         )
-    lut = np.array(rows, np.float32).reshape(size, size, size, 3)
+    lut = np.array(values, np.float32).reshape(size, size, size, 3)
     low, high = domain["DOMAIN_MIN"], domain["DOMAIN_MAX"]
-    if any(a >= b for a, b in zip(low, high, strict=True)):
+    # As far apart as float32, in which it is sampled again, can tell.
+    if any(b - a < _MIN_DOMAIN for a, b in zip(low, high, strict=True)):
         raise FinishError(f"{path}: DOMAIN_MIN is not below DOMAIN_MAX. Correct them.", "bad_lut")
     if low == [0.0] * 3 and high == [1.0] * 3:
         return lut
     start = np.array(low, np.float32)
     span = np.array(high, np.float32) - start
     return build_lut(lambda nodes: _at_domain(nodes, start, span, lut), size)
+
+
+def _content(path: Path, sha256: str) -> bytes:
+    try:
+        content = untrusted.read_bytes(path, MAX_BYTES)
+    except untrusted.TooLargeError as error:
+        raise FinishError(
+            f"{path} is larger than 32 MiB: that is no LUT. Export a 3D .cube.", "bad_lut"
+        ) from error
+    except OSError as error:
+        raise FinishError(
+            f"{path} cannot be read as a LUT: {error.strerror}. Export a 3D .cube.", "bad_lut"
+        ) from error
+    if sha256 and hashlib.sha256(content).hexdigest() != sha256:
+        raise FinishError(
+            f"{path} is not the file that the template was locked with. Put the old one back, or"
+            " lock the template anew.",
+            "lut_changed",
+        )
+    return content
+
+
+def _lines(path: Path, content: bytes) -> Iterator[tuple[int, str]]:
+    """Yield the lines and their numbers, one at a time: 32 MiB of line ends fill no memory."""
+    text = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline=None)
+    number, why = 0, ""
+    try:
+        for number, line in enumerate(text, start=1):
+            if number > _MAX_LINES or len(line) > _MAX_LINE_CHARS:
+                why = "longer than a LUT can be"
+                break
+            yield number, line
+    except UnicodeDecodeError:
+        number, why = _first_undecodable(content), "cannot be read: this is not UTF-8 text"
+    if why:
+        raise FinishError(f"{path}, line {number}: {why}. Export a 3D .cube.", "bad_lut")
+
+
+def _first_undecodable(content: bytes) -> int:
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return content.count(b"\n", 0, error.start) + 1
+    return 1
 
 
 def _at_domain(
@@ -312,7 +367,8 @@ def _size(path: Path, number: int, words: list[str]) -> int:
 
 def _three(path: Path, number: int, words: list[str]) -> list[float]:
     try:
-        values = [float(word) for word in itertools.islice(words, 4)]
+        # Python's float takes more than a .cube may hold: 1_000, other scripts' digits, nan.
+        values = [float(word) for word in itertools.islice(words, 4) if _NUMBER.fullmatch(word)]
     except ValueError:
         values = []
     if len(values) != 3 or not all(math.isfinite(v) and abs(v) <= MAX_VALUE for v in values):

@@ -1,10 +1,10 @@
-import multiprocessing
 import os
 import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 
 from finishkit.errors import FinishError
@@ -29,10 +29,16 @@ def perform(task, beat):
     if task.deed == "hang":
         time.sleep(600)
     if task.deed == "take long":
-        for _ in range(45):
+        for _ in range(40):
             time.sleep(0.1)
             beat()
     return f"{task.shot} done"
+
+
+def children():
+    # A browser that other tests have started is none of ours.
+    ours = [c for c in psutil.Process().children() if "python" in c.name()]
+    return [c for c in ours if c.status() != psutil.STATUS_ZOMBIE]
 
 
 def outcomes(work, jobs, silence_s=120.0):
@@ -63,7 +69,7 @@ def test_a_clip_that_kills_its_process_costs_only_itself(jobs, tmp_path):
 
 def test_a_hang_is_ended_and_a_long_clip_is_not():
     work = [Task("a", "hang"), Task("b", "take long"), Task("c")]
-    found = outcomes(work, 2, silence_s=3.0)
+    found = outcomes(work, 2, silence_s=1.5)
     assert found == {"a": "timeout", "b": "b done", "c": "c done"}
 
 
@@ -79,4 +85,4 @@ def test_nothing_to_do_and_nobody_left_behind():
     working = side_by_side([Task("a"), Task("b", "hang")], perform, 2)
     assert next(working)[0].shot == "a"
     working.close()
-    assert multiprocessing.active_children() == []
+    assert children() == []

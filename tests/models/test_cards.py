@@ -8,8 +8,8 @@ from finishkit.models import CARDS, licence_allows, require_licence
 def test_every_card_is_filed_under_its_name_and_fully_pinned() -> None:
     for name, card in CARDS.items():
         assert card.name == name
-        pinned = card.name != "restoreformer"  # nobody publishes its digest: kept at the import
-        assert len(card.sha256) == len(card.source_sha256) == (64 if pinned else 0)
+        assert len(card.sha256) == len(card.source_sha256) == 64
+        assert all(url.startswith("https://") and url.endswith(card.source) for url in card.urls)
         assert card.size_bytes > 1_000_000
         assert card.licence
         assert card.commercial_reason

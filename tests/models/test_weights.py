@@ -154,12 +154,15 @@ def test_without_torch_the_message_says_how_to_get_it(monkeypatch: pytest.Monkey
         load(FAST)
 
 
-def test_gfpgan_is_never_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_weights_name_the_command_that_fetches_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FINISHKIT_CACHE", str(tmp_path))
     card = CARDS["gfpgan-v1.4"]
     with pytest.raises(FinishError, match=r"GFPGANv1\.4\.pth") as caught:
         find(card)
     assert str(tmp_path / "models") in str(caught.value)
+    assert "finishkit models pull gfpgan-v1.4" in str(caught.value)
     assert "non-commercial" in str(caught.value)
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "GFPGANv1.4.pth").write_bytes(b"x")

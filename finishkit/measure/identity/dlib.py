@@ -1,6 +1,7 @@
 """dlib's faces: all that is needed comes from PyPI, and may be used commercially."""
 
 import functools
+import hashlib
 import importlib.util
 from pathlib import Path
 from typing import Any, Final
@@ -9,12 +10,25 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from finishkit import untrusted
 from finishkit.errors import FinishError
 from finishkit.measure.identity.faces import Face, FaceLimits
 
 DETECT_SHORT_PX: Final = (360, 540, 720)
 """Short sides searched in turn until a face is found: HOG's smallest face is 80 px, so these find
 faces of 22, 15 and 11 % of the short side, in 14, 32 and 60 ms."""
+
+FILES: Final = {
+    "shape_predictor_5_face_landmarks.dat": (
+        "c4b1e9804792707d3a405c2c16a80a20269e6675021f64a41d30fffafbc41888"
+    ),
+    "dlib_face_recognition_resnet_model_v1.dat": (
+        "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30"
+    ),
+}
+"""The two files of face_recognition_models 0.3.0 that are used, and their sha256: dlib reads its
+own binary format, in C++, and must be given no other bytes than these."""
+MAX_BYTES: Final = 64 * 2**20
 
 
 class DlibBackend:
@@ -34,7 +48,8 @@ class DlibBackend:
     Raises
     ------
     FinishError
-        ``backend_missing``.
+        ``backend_missing``; ``weights_changed``, when the first picture comes, for a file with
+        other bytes than were pinned.
     """
 
     name: str = "dlib"
@@ -45,8 +60,7 @@ class DlibBackend:
 
     def __init__(self, folder: Path | None = None) -> None:
         folder = folder or _dlib_weights()
-        self._points_file = folder / "shape_predictor_5_face_landmarks.dat"
-        self._network_file = folder / "dlib_face_recognition_resnet_model_v1.dat"
+        self._points_file, self._network_file = (folder / name for name in FILES)
         for file in (self._points_file, self._network_file):
             if not file.is_file():
                 raise FinishError(
@@ -67,11 +81,13 @@ class DlibBackend:
 
     @functools.cached_property
     def _points(self) -> Any:
-        return self._dlib.shape_predictor(str(self._points_file))
+        with untrusted.private_file(_pinned(self._points_file)) as path:
+            return self._dlib.shape_predictor(path)
 
     @functools.cached_property
     def _network(self) -> Any:
-        return self._dlib.face_recognition_model_v1(str(self._network_file))
+        with untrusted.private_file(_pinned(self._network_file)) as path:
+            return self._dlib.face_recognition_model_v1(path)
 
     def detect(self, image: NDArray[np.uint8]) -> tuple[Face, ...]:
         """Return the faces of a picture, largest first.
@@ -150,6 +166,26 @@ class DlibBackend:
             Same person: 0.34 mean, 0.52 at most; others: 0.86 mean, 0.45 at least (facts 4).
         """
         return float(np.linalg.norm(np.asarray(a) - np.asarray(b)))
+
+
+def _pinned(path: Path) -> bytes:
+    try:
+        content = untrusted.read_bytes(path, MAX_BYTES)
+    except (OSError, untrusted.TooLargeError) as error:
+        raise FinishError(
+            f"{path} cannot be read ({error}). Run: pip install --force-reinstall"
+            " face_recognition_models",
+            "backend_missing",
+        ) from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != FILES[path.name]:
+        raise FinishError(
+            f"{path} is not the file finishkit was tested with: its sha256 is {found[:12]}..., not"
+            f" {FILES[path.name][:12]}.... Run: pip install --force-reinstall"
+            " face_recognition_models==0.3.0",
+            "weights_changed",
+        )
+    return content
 
 
 def _dlib_weights() -> Path:

@@ -1,6 +1,5 @@
 """Under which licence a face model of the user's stands: known by its digest, or said beside it."""
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -9,6 +8,7 @@ from pydantic import ValidationError
 
 from finishkit.errors import FinishError
 from finishkit.measure.identity.graph import Graph
+from finishkit.tomls import complaint, read_toml
 from finishkit.values import Value
 
 Use = Literal["any", "commercial"]
@@ -118,9 +118,15 @@ def licence_of(graph: Graph) -> KnownFile:
 
 
 def _read_sidecar(path: Path) -> Sidecar:
+    codes = dict.fromkeys(("missing", "large", "broken"), "bad_sidecar")
     try:
-        return Sidecar.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError) as error:
+        file = read_toml(path, what="sidecar", **codes)
+        try:
+            return Sidecar.model_validate(file.table)
+        except ValidationError as error:
+            told = complaint(file, error, Sidecar, tuple(Sidecar.model_fields))
+            raise FinishError(told, "bad_sidecar") from error
+    except FinishError as error:
         raise FinishError(
             f'{path} cannot be understood ({error}). It needs two lines: licence = "Apache-2.0" and'
             " commercial = true.",

@@ -1,10 +1,11 @@
-"""A model pack of insightface, from a folder on this machine: never downloaded."""
+"""A model pack of insightface, from a folder on this machine: insightface downloads nothing."""
 
 import contextlib
 import functools
 import importlib
 import importlib.util
 import io
+import tempfile
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,6 +54,7 @@ class InsightFaceBackend:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         detector, recogniser = pack_files(folder)
+        self._graphs: tuple[Graph, ...] = (detector, recogniser)
         if not has_insightface():
             raise FinishError(
                 f"The pack {folder} needs the package insightface. Run: pip install"
@@ -72,18 +74,27 @@ class InsightFaceBackend:
         options = runtime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         try:
-            with contextlib.redirect_stdout(io.StringIO()):  # it prints what it loads
+            with (
+                # It takes only a folder, and loads all that lies there: a new one, closed to
+                # others, with the very bytes that were looked through and hashed.
+                tempfile.TemporaryDirectory(prefix="finishkit-") as copied,
+                contextlib.redirect_stdout(io.StringIO()),  # it prints what it loads
+            ):
+                for graph in self._graphs:
+                    (Path(copied) / graph.path.name).write_bytes(graph.data)
                 app = analysis(
                     # An existing absolute folder: joined to any root it stays itself, and what
                     # exists is not downloaded (insightface.utils.storage.download).
-                    name=str(self._folder),
-                    root=str(self._folder.parent),
+                    name=copied,
+                    root=str(Path(copied).parent),
                     allowed_modules=list(MODULES),
                     providers=list(PROVIDERS),
                     sess_options=options,
                 )
                 app.prepare(ctx_id=-1, det_thresh=SCORE_MIN, det_size=SEARCH_PX)
-            return {name: app.models[name] for name in MODULES}
+            models = {name: app.models[name] for name in MODULES}
+            self._graphs = ()  # hundreds of megabytes, which the sessions hold now
+            return models
         except Exception as error:  # assertions, key errors and onnxruntime's own
             raise FinishError(
                 f"insightface cannot load the pack {self._folder}"

@@ -1,6 +1,7 @@
 import sys
 
 import numpy as np
+import onnx
 import pytest
 
 from finishkit.errors import FinishError
@@ -86,8 +87,21 @@ def test_a_pack_without_the_package_says_what_to_install(pack, monkeypatch):
 
 @pytest.mark.usefixtures("no_download")
 def test_a_pack_that_cannot_be_loaded_is_named(pack):
+    model = onnx.load(pack / "det_small.onnx")
+    model.graph.node[0].op_type = "NoSuchOperator"
+    (pack / "det_small.onnx").write_bytes(model.SerializeToString())
     backend = InsightFaceBackend(pack)
-    (pack / "det_small.onnx").unlink()
     with pytest.raises(FinishError, match="small_pack") as caught:
         backend.detect(np.zeros((64, 64, 3), np.uint8))
     assert caught.value.code == "bad_model"
+
+
+@pytest.mark.usefixtures("no_download")
+def test_what_is_swapped_after_the_check_is_not_what_runs(pack, picture):
+    backend = InsightFaceBackend(pack)
+    for file in pack.iterdir():
+        file.write_bytes(b"something else")
+    (pack / "more.onnx").write_bytes(b"what insightface would load too")
+    (pack / "manifest.json").write_text("{")
+    (found,) = backend.detect(picture)
+    assert np.linalg.norm(backend.embed(picture, found)) == pytest.approx(1)

@@ -1,0 +1,9 @@
+"""A few of the suite's trials with every change."""
+
+from tests.torture.notebooks import run
+
+
+def test_exit_code_overview_and_manifest_agree(tmp_path):
+    outcome = run(3, 5, tmp_path, print)
+    assert outcome.failures == ()
+    assert outcome.trials == 3
