@@ -78,7 +78,10 @@ def serve(handle: int, parent: int) -> None:
             answer = pickle.dumps(function(item))
         except Exception as error:
             answer = packed_error(error)
-        pipe.send_bytes(ANSWER + answer)
+        try:
+            pipe.send_bytes(ANSWER + answer)
+        except OSError:
+            return  # who asked has died: nobody is there to be told
 
 
 def packed_error(error: Exception) -> bytes:

@@ -48,6 +48,8 @@ NO_WORKER_S: Final = 600.0
 LOSSES: Final = 3
 """A task is submitted so many times; Dask gives up on one after the workers it has outlived
 (``distributed.scheduler.allowed-failures``, 3)."""
+TROUBLES: Final = 10
+"""The same for a task that the cluster lost though no worker died of it."""
 SHARED_S: Final = 60.0
 """A network folder shows a file that another machine has written after so long at the latest."""
 
@@ -347,6 +349,10 @@ class _Round:
             returned: Returned = pickle.loads(future.result(timeout=CONNECT_S))
         except FinishError:
             raise
+        except TimeoutError:
+            # Its result went with the worker that held it: Dask has it made again.
+            self.running[future] = task
+            return None
         except Exception as error:
             return self._lost(task, error, isinstance(error, KilledWorker))
         if isinstance(returned.answer, ClusterError):
@@ -360,7 +366,7 @@ class _Round:
     def _lost(self, task: _Task, error: Exception, killed: bool) -> tuple[Any] | None:
         from concurrent.futures import CancelledError
 
-        if not killed and not isinstance(error, (CancelledError, TimeoutError, OSError)):
+        if not killed and not isinstance(error, (CancelledError, OSError)):
             raise ClusterError(
                 f"A worker of {self.engine.address} could not begin its work"
                 f" ({type(error).__name__}: {_first_line(error)}). Is the same finishkit installed"
@@ -368,7 +374,7 @@ class _Round:
                 "cluster_failed",
             ) from error
         task.losses += 1
-        if task.losses >= LOSSES:
+        if task.losses >= (LOSSES if killed else TROUBLES):
             # Its child takes the crash of a bad clip; whole workers die of memory.
             return (lost_error(task.item, Lost("killed", "its Dask workers died")),)
         self.waiting.appendleft(task)

@@ -1,4 +1,4 @@
-"""The table of ``docs/guarantees.md``, written from the results of the full runs."""
+"""The tables of ``docs/guarantees.md``, written from the results of the full runs."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,6 @@ from tests.torture.outcome import Outcome, at_least
 
 RESULTS = Path(__file__).parent / "results"
 GUARANTEES = Path(__file__).parents[2] / "docs" / "guarantees.md"
-BEGIN, END = "<!-- table -->", "<!-- end of table -->"
 
 
 def outcomes(folder: Path = RESULTS) -> list[Outcome]:
@@ -16,13 +15,15 @@ def outcomes(folder: Path = RESULTS) -> list[Outcome]:
     return sorted(found, key=lambda o: (int(o.promises[0][1:]), o.suite))
 
 
-def table(found: list[Outcome]) -> str:
-    """Return the rows as Markdown."""
+def trials(found: list[Outcome]) -> str:
+    """Return how often each promise was tried, as Markdown."""
     lines = [
         "| promises | suite | trials | broken | so the true rate is below (95 %) |",
         "|---|---|---:|---:|---:|",
     ]
     for one in found:
+        if one.suite == "damage":
+            continue  # a rate and no promise: it has a table of its own
         bound = "" if one.failures else f"{100 * at_least(one.trials):.2g} %"
         lines.append(
             f"| {', '.join(one.promises)} | `{one.suite}` | {one.trials} | {len(one.failures)}"
@@ -31,11 +32,32 @@ def table(found: list[Outcome]) -> str:
     return "\n".join(lines)
 
 
-def put(text: str, rows: str) -> str:
-    """Return a document with the rows between its marks."""
-    head, rest = text.split(BEGIN)
-    return f"{head}{BEGIN}\n{rows}\n{END}{rest.split(END)[1]}"
+def damage(found: list[Outcome]) -> str:
+    """Return how much damage is found in clips of each codec, as Markdown."""
+    lines = [
+        "| codec | damaged clips | found | of those that decode whole, to wrong pictures |",
+        "|---|---:|---:|---:|",
+    ]
+    (told,) = (one.figures for one in found if one.suite == "damage")
+    for name, codec in told["codecs"].items():
+        lines.append(
+            f"| {name} | {codec['damaged']} | {100 * codec['rate']:.1f} %"
+            f" | {codec['pictures_found']} of {codec['wrong_pictures']} |"
+        )
+    return "\n".join(lines)
+
+
+def put(text: str, name: str, rows: str) -> str:
+    """Return a document with the rows between its marks of a name."""
+    begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    head, rest = text.split(begin)
+    return f"{head}{begin}\n{rows}\n{end}{rest.split(end)[1]}"
+
+
+def written(text: str, found: list[Outcome]) -> str:
+    """Return the page with both tables as they are now."""
+    return put(put(text, "trials", trials(found)), "damage", damage(found))
 
 
 if __name__ == "__main__":
-    GUARANTEES.write_text(put(GUARANTEES.read_text(), table(outcomes())))
+    GUARANTEES.write_text(written(GUARANTEES.read_text(), outcomes()))
