@@ -6,13 +6,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from finishkit.store import Store, sha256_file
 from finishkit.template import Draft
 from tests import synth
+from tests.torture.outcome import Say
+
+Told = TypeVar("Told")
 
 
 def light_template() -> Draft:
@@ -129,6 +134,34 @@ class Watchman:
         missing = sorted(set(self.truth) - set(found))
         if missing:
             self.failures.append(f"{case}: {', '.join(missing)} missing at the end")
+
+
+LANES = 2
+"""Batches at a time: one alone leaves a processor idle."""
+
+
+def in_lanes(
+    lane: Callable[..., Told], count: int, seed: int, folder: Path, say: Say
+) -> list[Told]:
+    """Make a bench, and let each lane work on it until the quota of trials is spent.
+
+    Parameters
+    ----------
+    lane : callable
+        Given bench, folder, quota, seed and ``say``.
+    count, seed : int
+    folder : Path
+    say : callable
+    """
+    bench = Bench.make(folder)
+    say(f"an unbroken run takes {bench.length_s:.1f} s and makes {len(bench.truth)} files")
+    quota = Quota(count)
+    with ThreadPoolExecutor(LANES) as pool:
+        lanes = [
+            pool.submit(lane, bench, folder / f"lane{n}", quota, f"{seed}:{n}", say)
+            for n in range(LANES)
+        ]
+        return [one.result() for one in lanes]
 
 
 class Quota:

@@ -4,28 +4,18 @@ import os
 import random
 import signal
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.torture.killing import Bench, Quota, Watchman
+from tests.torture.killing import Bench, Quota, Watchman, in_lanes
 from tests.torture.outcome import Outcome, Say
 
-LANES = 2
 ALONE = 0.25
 """Share of the kills that hit the batch's first process alone: what it started must end too."""
 
 
 def run(count: int, seed: int, folder: Path, say: Say) -> Outcome:
     """Kill ``count`` batches, resume each, compare every byte with an unbroken run."""
-    bench = Bench.make(folder)
-    say(f"an unbroken run takes {bench.length_s:.1f} s and makes {len(bench.truth)} files")
-    quota = Quota(count)
-    with ThreadPoolExecutor(LANES) as pool:
-        lanes = [
-            pool.submit(_lane, bench, folder / f"lane{n}", quota, f"{seed}:{n}", say)
-            for n in range(LANES)
-        ]
-        told = [lane.result() for lane in lanes]
+    told = in_lanes(_lane, count, seed, folder, say)
     return Outcome(
         suite="kills",
         promises=("G1", "G2", "G3"),

@@ -2,14 +2,12 @@
 
 import os
 import random
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from finishkit.store import FAULT_POINTS
-from tests.torture.killing import Bench, Quota, Watchman
+from tests.torture.killing import Bench, Quota, Watchman, in_lanes
 from tests.torture.outcome import Outcome, Say
 
-LANES = 2
 FAULTS = Path(__file__).parents[1] / "inside"
 DEEPEST = 3
 """A commit that late at most: the next run goes on from there, so that all are reached."""
@@ -17,15 +15,7 @@ DEEPEST = 3
 
 def run(count: int, seed: int, folder: Path, say: Say) -> Outcome:
     """Die ``count`` times, the points taken in turn; resume each time, compare every byte."""
-    bench = Bench.make(folder)
-    say(f"an unbroken run takes {bench.length_s:.1f} s")
-    quota = Quota(count)
-    with ThreadPoolExecutor(LANES) as pool:
-        lanes = [
-            pool.submit(_lane, bench, folder / f"lane{n}", quota, f"{seed}:{n}", say)
-            for n in range(LANES)
-        ]
-        told = [lane.result() for lane in lanes]
+    told = in_lanes(_lane, count, seed, folder, say)
     died: dict[str, int] = {}
     for _, points, _ in told:
         for point in points:

@@ -171,9 +171,9 @@ class _Bench:
         kinds = [
             sorted(now.glob("ep01/*.mp4")) if sources else [],
             sorted(now.glob("look.cube")),
-            sorted(now.glob("runs/ep01/work/*_*/*.mkv")),
-            sorted(now.glob("runs/ep01/work/measure/*.json")),
-            sorted(now.glob("runs/ep01/work/ingest/*.json")),
+            sorted(self.out.glob("work/*_*/*.mkv")),
+            sorted(self.out.glob("work/measure/*.json")),
+            sorted(self.out.glob("work/ingest/*.json")),
             sorted(now.glob("runs/ep01/shots/*.mp4")),
             sorted(now.glob("runs/ep01/master.mp4")),
             sorted(now.glob("runs/ep01/manifest.json")),

@@ -8,9 +8,9 @@ from tests.torture import kills, points
 
 @pytest.mark.slow
 def test_killed_at_random_moments_it_resumes_and_loses_nothing(tmp_path):
-    outcome = kills.run(12, 20, tmp_path, lambda _: None)
+    outcome = kills.run(8, 20, tmp_path, lambda _: None)
     assert outcome.failures == ()
-    assert outcome.figures["files compared under final names"] >= 12
+    assert outcome.figures["files compared under final names"] >= 8
 
 
 @pytest.mark.slow
