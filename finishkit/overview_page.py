@@ -4,7 +4,6 @@ import functools
 import math
 import time
 from collections.abc import Callable, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -163,19 +162,9 @@ def render_overview(overview: Overview) -> str:
 
 @functools.cache
 def _template() -> Any:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
+    from finishkit.report.page import house_templates
 
-    environment = Environment(
-        loader=PackageLoader("finishkit.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    css = resources.files("finishkit.report").joinpath("templates/report.css")
-    # Our own file, the only text that goes in unescaped.
-    environment.globals["css"] = Markup(css.read_text(encoding="utf-8"))
+    environment = house_templates()
     environment.filters["duration"] = duration_text
     # A name with a colon would be a protocol, one with a question mark a query.
     environment.filters["address"] = lambda path: "./" + quote(path)

@@ -286,7 +286,10 @@ def _finished(run: EpisodeRun, jobs: int | None) -> Report:
     for shot in report.shots:
         if shot.state == "finished" and shot.action == "regenerate":
             store.mark(shot.shot, "finished", "regenerate", shot.reasons[0].text)
-    shown = {f"finished {shot}": sha256_file(path) for shot, path in files.items()}
+    entries = store.manifest().entries
+    # As recorded: a file that was lost meanwhile has none, and its shot is set aside already.
+    shown = {f"finished {s}": entries[str(p.relative_to(store.root))].sha256
+             for s, p in files.items()}  # fmt: skip
     key = report_key(report, {**_pictured(episode, checked), **shown})
     if not stands(store.root, key):
         _write(report, episode, store.root, files, say)

@@ -209,8 +209,8 @@ _SHOWN_AS = {"eff_r": "eff_px"}
 _METRIC = {metric.name: metric for metric in METRICS}
 
 
-@functools.cache
-def _environment() -> Environment:
+def house_templates() -> Environment:
+    """Return the environment all our pages are rendered in: it escapes, and knows the one style."""
     environment = Environment(
         loader=PackageLoader("finishkit.report", "templates"),
         autoescape=True,
@@ -221,6 +221,12 @@ def _environment() -> Environment:
     css = resources.files("finishkit.report").joinpath("templates/report.css")
     # Our own file, the only text that goes in unescaped.
     environment.globals["css"] = Markup(css.read_text(encoding="utf-8"))
+    return environment
+
+
+@functools.cache
+def _environment() -> Environment:
+    environment = house_templates()
     environment.filters["number"] = _number
     environment.filters["cut_off"] = _cut_off
     return environment
