@@ -21,7 +21,9 @@ MOST_COMPLAINTS = 10_000
 
 SECOND_OPINIONS = {"vp9": "libvpx-vp9"}
 """Decoder to a second one for the same pictures. FFmpeg's own for VP9 goes on over damage without a
-word; libvpx checks how its arithmetic decoder ends (found: 3 % and 99 % of damaged clips)."""
+word; libvpx checks how its arithmetic decoder ends (found: 3 % and 99 % of damaged clips). Asked of
+8-bit clips alone: the libvpx that comes with PyAV refuses the profiles of more, sound or not."""
+_SECOND_BITS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +178,9 @@ def decode_report(path: Path, beat: Callable[[], None] | None = None) -> DecodeR
             raise
         except av.error.FFmpegError as failure:
             error = str(failure)
-        second = SECOND_OPINIONS.get(stream.codec_context.name, "")
+        depth = stream.codec_context.format
+        able = depth is not None and depth.components[0].bits == _SECOND_BITS
+        second = SECOND_OPINIONS.get(stream.codec_context.name, "") if able else ""
     complaints = len(logs)
     if second in av.codecs_available and not (error or complaints):
         complaints += _complaints_of(second, path, beat)

@@ -41,7 +41,8 @@ class Lab:
         What it serves.
     url, token : str
     wrong : list of str
-        Console errors and requests that left the machine, filled while pages are open.
+        Console errors and requests that left the machine, since the last notebook was opened:
+        one page's fault is not told as that of every test after it.
     """
 
     root: Path
@@ -51,7 +52,8 @@ class Lab:
     wrong: list[str] = field(default_factory=list)
 
     def open(self, notebook: str, width_px: int = 1400, height_px: int = 1100) -> Page:
-        """Open a notebook and wait until its kernel answers."""
+        """Open a notebook and wait until its kernel answers; what went wrong before is over."""
+        self.wrong.clear()
         page = self.browser.new_page(viewport={"width": width_px, "height": height_px})
         page.on("pageerror", lambda error: self.wrong.append(f"page error: {error}"))
         page.on("console", self._console)

@@ -10,7 +10,10 @@ from tests.torture import kills, points
 def test_killed_at_random_moments_it_resumes_and_loses_nothing(tmp_path):
     outcome = kills.run(8, 20, tmp_path, lambda _: None)
     assert outcome.failures == ()
-    assert outcome.figures["files compared under final names"] >= 8
+    # Each of the two lanes ends with a run that was left alone, and the runs are compared whole.
+    finished = outcome.figures["episodes finished in the end"]
+    assert finished >= 2
+    assert outcome.figures["files compared under final names"] >= 3 * finished
 
 
 @pytest.mark.slow
