@@ -42,7 +42,7 @@ demo: $(STAMPS)/run
 	$(BIN)/finishkit demo --out demo
 
 test: $(STAMPS)/dev $(STAMPS)/browser
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=60 --durations-min=4
 
 # One alone: make torture SUITES=kills
 torture: $(STAMPS)/dev

@@ -144,7 +144,8 @@ def test_what_lay_between_the_passes_is_not_needed_any_more(finished, tmp_path):
     assert not list(copied.glob("work/*_*/*.mkv"))
 
 
-def test_a_shot_harmed_after_it_was_made_is_set_aside_and_made_again(finished, tmp_path):
+@pytest.mark.parametrize("gone", [False, True], ids=["overwritten", "lost"])
+def test_a_shot_harmed_after_it_was_made_is_set_aside_and_made_again(finished, tmp_path, gone):
     folder, _, done = finished
     copied = tmp_path / "out" / done.folder.name
     shutil.copytree(done.folder, copied)
@@ -152,13 +153,15 @@ def test_a_shot_harmed_after_it_was_made_is_set_aside_and_made_again(finished, t
 
     def harm(event):
         if event.stage == "measure again" and event.kind == "stage":
-            (copied / "shots" / "shot_001.mp4").write_bytes(b"gone")
+            victim = copied / "shots" / "shot_001.mp4"
+            victim.unlink() if gone else victim.write_bytes(b"gone")
 
     again = finish_episode(
         open_episode(folder), template(), copied.parent, jobs=2, progress=Progress(harm)
     )
     assert again.exit_code == 3
-    assert Store(copied).manifest().shots["shot_001"].code == "changed"
+    how = Store(copied).manifest().shots["shot_001"]
+    assert (how.state, how.code) == ("quarantined", "changed")
     finish_episode(open_episode(folder), template(), copied.parent, jobs=2)
     assert _digests(copied / "shots") == before
 
