@@ -8,7 +8,7 @@ from tests.torture import kills, points
 
 @pytest.mark.slow
 def test_killed_at_random_moments_it_resumes_and_loses_nothing(tmp_path):
-    outcome = kills.run(8, 20, tmp_path, lambda _: None)
+    outcome = kills.run(5, 20, tmp_path, lambda _: None)
     assert outcome.failures == ()
     # Each of the two lanes ends with a run that was left alone, and the runs are compared whole.
     finished = outcome.figures["episodes finished in the end"]

@@ -9,7 +9,7 @@ from tests.torture import network
 
 
 def test_what_points_elsewhere_is_refused_and_nobody_comes(tmp_path):
-    outcome = network.run(12, 0, tmp_path, lambda _: None)
+    outcome = network.run(6, 0, tmp_path, lambda _: None)
     assert outcome.failures == ()
 
 
