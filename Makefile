@@ -27,7 +27,7 @@ $(STAMPS)/run: pyproject.toml constraints.txt | $(BIN)/python
 	@mkdir -p $(@D) && touch $@
 
 $(STAMPS)/dev: pyproject.toml constraints.txt $(STAMPS)/run
-	$(PIP) install -q -c constraints.txt axe-playwright-python distributed hatchling hypothesis import-linter insightface nbstripout onnx onnxruntime playwright pre-commit pyright pytest pytest-xdist ruff
+	$(PIP) install -q -c constraints.txt axe-playwright-python distributed hatchling hypothesis import-linter insightface nbstripout onnx onnxruntime openvino playwright pre-commit pyright pytest pytest-xdist ruff
 	@mkdir -p $(@D) && touch $@
 
 # Debian's own Chromium: Playwright's download of a browser is not needed and not asked for.
@@ -42,7 +42,7 @@ demo: $(STAMPS)/run
 	$(BIN)/finishkit demo --out demo
 
 test: $(STAMPS)/dev $(STAMPS)/browser
-	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=60 --durations-min=4
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=60 --durations-min=4
 
 # One alone: make torture SUITES=kills
 torture: $(STAMPS)/dev
@@ -58,8 +58,9 @@ check: $(STAMPS)/dev
 lab: $(STAMPS)/run
 	$(BIN)/finishkit lab
 
+# Some rows: make bench ROWS="B1 B2"; the field's packages elsewhere: FINISHKIT_BENCH_PEERS=.../python
 bench: $(STAMPS)/run
-	$(BIN)/python bench/run.py
+	$(BIN)/python bench/run.py $(ROWS)
 
 all: $(STAMPS)/run
 	$(PIP) install -c constraints.txt -e '.[all]'

@@ -124,15 +124,6 @@ def gate_limits(stage: str, template: Template) -> GateLimits:
                 text="Flicker inside faces is {value} times what it was.",
             ),
         )
-    if stage == "upscale":
-        noted = (
-            NoteLimit(
-                note="upscale.seam_codes",
-                name="seams",
-                limit=1.0,
-                text="Tiles of the net differ by {value} codes at their borders.",
-            ),
-        )
     return GateLimits(
         flicker_ratio=gates.flicker_ratio,
         colour_de=gates.colour_de,

@@ -30,7 +30,7 @@ from finishkit.engines.errand import (
 )
 from finishkit.engines.local import lost_error
 from finishkit.engines.own_cluster import mend, own_cluster
-from finishkit.environment import environment
+from finishkit.environment import OF_ONE_MACHINE, environment
 from finishkit.errors import FinishError
 from finishkit.pause import Paused
 
@@ -96,7 +96,7 @@ class DaskEngine:
     ) -> None:
         self._paused = paused or (lambda: False)
         self._patience = patience or Patience()
-        self._here = environment()
+        self._here = {k: v for k, v in environment().items() if k not in OF_ONE_MACHINE}
         self.cluster: SpecCluster | None = None
         try:
             import distributed

@@ -1,145 +1,45 @@
 """Run an upscaling net over chunks of frames: batched, tiled when memory asks for it."""
 
-import contextlib
-import ctypes
 import functools
 import math
-import sys
-from collections.abc import Callable
-from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
-import psutil
 import torch
 from numpy.typing import NDArray
 
+from finishkit.environment import net_engine
 from finishkit.errors import FinishError
 from finishkit.models.cards import ModelCard
+from finishkit.models.memory import MEMORY_SHARE, TILE_MIN_PX, free_bytes, shrinking
+from finishkit.models.net_openvino import OpenVinoNet, knows
+from finishkit.models.net_torch import TorchNet
 from finishkit.models.nets import PEAK_CHANNELS
-from finishkit.models.tiling import seam_codes, tiled
-from finishkit.models.weights import load
-from finishkit.working import beat
+from finishkit.models.tiling import Out, Pictures, seam_codes, tiled
 
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
+Runtime = Literal["auto", "torch", "openvino"]
 
 GATE_DB = 50.0
 """A shorter number format must come this close to float32 (PSNR), or float32 is used."""
-
-MEMORY_SHARE = 0.5
-"""Share of the free memory a net may plan with: decoders, encoders and other workers need some."""
-
-TILE_MIN_PX = 32
-"""No smaller tiles: with the overlap they would be mostly context."""
 
 CUDA_BATCH = 4
 """Frames in one go on a GPU; on a CPU one frame at a time is fastest, since it stays in cache."""
 
 
-@functools.cache
-def keep_large_blocks() -> bool:
-    """Tell glibc to reuse large blocks instead of returning each to the kernel.
+class Net(Protocol):
+    """Anything that enlarges pictures: one method, whoever computes.
 
-    By default glibc maps every block above 32 MiB afresh and unmaps it when it is freed. A layer's
-    activation at 540x960 is 133 MB, so each layer pays for zeroing tens of thousands of pages:
-    1,679 ms a frame become 864 (facts/performance 3c). The price is that a process
-    keeps up to 2 GiB of freed memory. Applies to the process, once; other C libraries are left
-    alone.
-
-    Returns
-    -------
-    applied : bool
+    Called with pictures of shape (n, h, w, 3), R'G'B', float32 in [0, 1] or uint8 codes. Returns
+    (n, scale h, scale w, 3) in the format asked for: float32 in [0, 1], or uint8, rounded to the
+    nearest code. An engine that runs out of memory raises what
+    :func:`finishkit.models.memory.is_out_of_memory` knows, and has changed nothing.
     """
-    if sys.platform != "linux":
-        return False
-    try:
-        libc = ctypes.CDLL("libc.so.6")
-        _ = libc.gnu_get_libc_version  # absent from musl, whose malloc has no thresholds
-    except (OSError, AttributeError):
-        return False
-    m_trim_threshold, m_mmap_threshold, most = -1, -3, 2**31 - 1
-    return bool(libc.mallopt(m_mmap_threshold, most)) and bool(libc.mallopt(m_trim_threshold, most))
 
-
-@functools.cache
-def beat_by_layer() -> None:
-    """Let every layer that any net of this process finishes count as progress, once.
-
-    A frame of an RRDB net takes minutes on a CPU, a layer of it seconds: whoever watches for hangs
-    must not take the one for the other.
-    """
-    torch.nn.modules.module.register_module_forward_hook(lambda *_: beat())
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error means that memory ran out, on a GPU or on the host.
-
-    Parameters
-    ----------
-    error : BaseException
-        As raised by torch, NumPy or Python.
-
-    Returns
-    -------
-    out_of_memory : bool
-    """
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    text = str(error).lower()
-    signs = ("not enough memory", "can't allocate memory", "could not allocate", "out of memory")
-    return isinstance(error, RuntimeError) and any(sign in text for sign in signs)
-
-
-def shrinking(
-    attempt: Callable[[int, int], NDArray[np.float32]], batch: int, tile_px: int, side_px: int
-) -> tuple[NDArray[np.float32], int, int]:
-    """Try, and try again with less at once each time memory runs out.
-
-    First the batch is halved down to one frame, then the tile. A failed attempt leaves nothing
-    behind: the result is whole, or an error is raised.
-
-    Parameters
-    ----------
-    attempt : callable of (batch, tile_px)
-        Does the whole work; tile 0 means untiled.
-    batch : int
-        Frames at once, to begin with.
-    tile_px : int
-        Tile side, to begin with.
-    side_px : int
-        Longest side of the pictures: what "untiled" is halved from.
-
-    Returns
-    -------
-    result : ndarray
-    batch, tile_px : int
-        What worked, to begin with next time.
-
-    Raises
-    ------
-    FinishError
-        Code ``out_of_memory`` when the smallest tile does not fit either.
-    """
-    while True:
-        try:
-            return attempt(batch, tile_px), batch, tile_px
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-        # Outside the handler, where the failed attempt's tensors are no longer referenced.
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        if batch > 1:
-            batch //= 2
-            continue
-        tile_px = (min(tile_px, side_px) if tile_px else side_px) // 2
-        if tile_px < TILE_MIN_PX:
-            raise FinishError(
-                f"Memory ran out even with tiles of {2 * tile_px} px. Close other programs, or "
-                "run fewer jobs at once.",
-                "out_of_memory",
-            )
+    def __call__(self, pictures: Pictures, out: Out = "float32") -> Pictures:
+        """Enlarge pictures."""
+        ...
 
 
 def psnr_db(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
@@ -159,36 +59,18 @@ def psnr_db(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     return math.inf if mse == 0 else -10 * math.log10(mse)
 
 
-def _free_bytes(device: torch.device) -> int:
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    free = psutil.virtual_memory().available
-    # In a container the kernel's limit counts, not the machine's memory.
-    limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
-    with contextlib.suppress(OSError, ValueError):  # no such files, or the limit reads "max"
-        free = min(free, int(limit.read_text()) - int(used.read_text()))
-    return max(free, 0)
-
-
-def _has_fast_bfloat16() -> bool:
-    able = torch.cpu.get_capabilities()
-    return bool(able.get("avx512_bf16") or able.get("amx_bf16") or able.get("bf16"))
-
-
 @functools.cache
-def _net(card: ModelCard, device: str, dtype: torch.dtype) -> torch.nn.Module:
-    return load(card, device, dtype)
-
-
-def _run(
-    net: torch.nn.Module, pictures: NDArray[np.float32], device: str, dtype: torch.dtype
-) -> NDArray[np.float32]:
-    # The copy is for torch, which warns of read-only arrays; it is a thousandth of the net's time.
-    host = torch.from_numpy(np.array(pictures, np.float32, order="C", copy=True))
-    x = host.to(device=device, dtype=dtype).permute(0, 3, 1, 2)  # channels last in memory
-    with torch.inference_mode():
-        y = net(x).permute(0, 2, 3, 1).float().clamp_(0, 1)
-    return np.ascontiguousarray(y.cpu().numpy())
+def _net(card: ModelCard, device: str, precision: str, runtime: str, threads: int) -> Net:
+    if runtime == "torch":
+        return TorchNet(card, device, precision)
+    try:
+        return OpenVinoNet(card, precision, threads)
+    except ImportError as error:
+        raise FinishError(
+            f"OpenVINO cannot be imported here ({error}). Run: pip install"
+            ' "finishkit[cpu]", or use torch.',
+            "models_missing",
+        ) from error
 
 
 def _test_picture() -> NDArray[np.float32]:
@@ -201,8 +83,8 @@ def _test_picture() -> NDArray[np.float32]:
 
 
 @functools.cache
-def precision_db(card: ModelCard, device: str, dtype: torch.dtype) -> float:
-    """How close a net in a shorter number format comes to itself in float32.
+def precision_db(card: ModelCard, device: str, precision: str, runtime: str = "torch") -> float:
+    """How close a net comes to itself in float32 by torch.
 
     Parameters
     ----------
@@ -210,17 +92,20 @@ def precision_db(card: ModelCard, device: str, dtype: torch.dtype) -> float:
         The net.
     device : str
         ``cpu`` or ``cuda``.
-    dtype : torch.dtype
-        The shorter format.
+    precision : str
+        Number format.
+    runtime : str
+        ``torch`` or ``openvino``.
 
     Returns
     -------
     psnr : float
         In decibels, on a fixed test picture.
     """
-    picture = _test_picture()
-    exact = _run(load(card, device, torch.float32), picture, device, torch.float32)
-    return psnr_db(_run(_net(card, device, dtype), picture, device, dtype), exact)
+    picture, threads = _test_picture(), torch.get_num_threads()
+    exact = TorchNet(card, device, "float32")(picture)
+    found = _net(card, device, precision, runtime, threads)(picture)
+    return psnr_db(found.astype(np.float32), exact.astype(np.float32))
 
 
 class Upscaler:
@@ -239,11 +124,16 @@ class Upscaler:
         Side of a tile at the input's size; 0 chooses by free memory.
     threads : int
         CPU threads for the whole process; 0 leaves torch's own choice.
+    runtime : {'auto', 'torch', 'openvino'}
+        What runs the net. ``auto``: OpenVINO on a CPU where it is installed and the choice of
+        ``dtype`` is left open too, see :func:`finishkit.environment.net_engine`; torch elsewhere,
+        and where OpenVINO strays from it.
 
     Attributes
     ----------
     device : str
     dtype : torch.dtype
+    runtime : str
         What was chosen.
     seam_codes : float
         Clearest step between tiles in the last answer, see
@@ -268,39 +158,52 @@ class Upscaler:
         dtype: Precision = "auto",
         tile_px: int = 0,
         threads: int = 0,
+        runtime: Runtime = "auto",
     ) -> None:
         if card.arch not in PEAK_CHANNELS:
             raise FinishError(f"{card.name} is not a net that enlarges.", "wrong_model")
         if device == "cuda" and not torch.cuda.is_available():
             raise FinishError("No CUDA device here. Use device = auto or cpu.", "no_cuda")
-        keep_large_blocks()
-        beat_by_layer()
         if threads > 0:
             torch.set_num_threads(threads)
         self.card = card
         self.device = (
             ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
         )
-        self.dtype = self._choose() if dtype == "auto" else getattr(torch, dtype)
+        self.runtime, precision = self._choose(runtime, dtype)
+        self.dtype: torch.dtype = getattr(torch, precision)
         self._tile_px = tile_px
         self._batch = CUDA_BATCH if self.device == "cuda" else 1
-        self._net = _net(card, self.device, self.dtype)
+        self._net = _net(card, self.device, precision, self.runtime, torch.get_num_threads())
         self.seam_codes = 0.0
 
-    def _choose(self) -> torch.dtype:
+    def _choose(self, runtime: Runtime, dtype: Precision) -> tuple[str, str]:
         if self.device == "cuda":
-            short = torch.float16
-        elif _has_fast_bfloat16():
-            short = torch.bfloat16
+            engine, short = "torch", "float16"
         else:
-            return torch.float32
-        close = precision_db(self.card, self.device, short) >= GATE_DB
-        return short if close else torch.float32
+            engine, short = net_engine()
+        if runtime != "auto" or dtype != "auto" or engine == "cuda":
+            engine = runtime if runtime != "auto" else "torch"
+        if engine == "openvino" and runtime == "auto" and not knows(self.card):
+            engine = "torch"
+        if engine == "openvino" and self.device == "cuda":
+            raise FinishError("OpenVINO runs nets on the CPU here. Use device = cpu.", "no_cuda")
+        if dtype != "auto":
+            return engine, dtype
+        if self.device == "cpu" and short == "float16":  # the machine has a GPU, this net is off it
+            short = "float32"
+        # The best first, whatever is exact last: torch in float32 needs no test.
+        for found in ((engine, short), (engine, "float32")):
+            if found == ("torch", "float32"):
+                return found
+            if precision_db(self.card, self.device, found[1], found[0]) >= GATE_DB:
+                return found
+        return "torch", "float32"
 
     def _planned_tile_px(self, h: int, w: int, batch: int) -> int:
         value_bytes = torch.finfo(self.dtype).bits // 8
         needed = PEAK_CHANNELS[self.card.arch] * value_bytes + 2 * 4 * 3 * self.card.scale**2
-        room_px = MEMORY_SHARE * _free_bytes(torch.device(self.device)) / needed / batch
+        room_px = MEMORY_SHARE * free_bytes(self.device) / needed / batch
         if h * w <= room_px:
             return 0
         side_px = int(math.sqrt(room_px)) - 2 * self.card.halo_px
@@ -327,18 +230,45 @@ class Upscaler:
         FinishError
             Code ``out_of_memory`` when the smallest tile of one frame does not fit.
         """
-        n, h, w, _ = pictures.shape
-        scale = self.card.scale
-        if n == 0:
-            return np.empty((0, h * scale, w * scale, 3), np.float32)
+        return self._enlarged(pictures, "float32").astype(np.float32, copy=False)
 
-        def attempt(batch: int, tile_px: int) -> NDArray[np.float32]:
+    def from_codes(
+        self, pictures: NDArray[np.uint8], out: Out = "uint8"
+    ) -> NDArray[np.uint8] | NDArray[np.float32]:
+        """Enlarge 8-bit pictures: a quarter of the bytes to the device, and back for codes.
+
+        Parameters
+        ----------
+        pictures : ndarray, shape (n, h, w, 3), dtype uint8
+            R'G'B' codes, full range.
+        out : {'uint8', 'float32'}
+            Codes, rounded to the nearest, or [0, 1].
+
+        Returns
+        -------
+        enlarged : ndarray, shape (n, scale h, scale w, 3)
+            What :meth:`__call__` gives for the same pictures, in that format.
+
+        Raises
+        ------
+        FinishError
+            As :meth:`__call__`.
+        """
+        return self._enlarged(pictures, out)  # type: ignore[return-value]
+
+    def _enlarged(self, pictures: Pictures, out: Out) -> Pictures:
+        n, h, w, _ = pictures.shape
+        scale, halo_px = self.card.scale, self.card.halo_px
+        if n == 0:
+            return np.empty((0, h * scale, w * scale, 3), out)
+
+        def attempt(batch: int, tile_px: int) -> Pictures:
             parts = [
                 tiled(
-                    lambda part: _run(self._net, part, self.device, self.dtype),
+                    lambda part: self._net(part, out),
                     pictures[i : i + batch],
                     tile_px=tile_px,
-                    overlap_px=self.card.halo_px,
+                    overlap_px=halo_px,
                     scale=scale,
                 )
                 for i in range(0, n, batch)
@@ -347,10 +277,8 @@ class Upscaler:
 
         batch = min(self._batch, n)
         tile_px = self._tile_px or self._planned_tile_px(h, w, batch)
-        out, fitted, fitted_px = shrinking(attempt, batch, tile_px, max(h, w))
+        enlarged, fitted, fitted_px = shrinking(attempt, batch, tile_px, max(h, w))
         if (fitted, fitted_px) != (batch, tile_px):  # memory ran out: do not run into it again
             self._batch, self._tile_px = fitted, fitted_px
-        self.seam_codes = seam_codes(
-            out, tile_px=fitted_px, overlap_px=self.card.halo_px, scale=scale
-        )
-        return out
+        self.seam_codes = seam_codes(enlarged, tile_px=fitted_px, overlap_px=halo_px, scale=scale)
+        return enlarged

@@ -7,6 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+_leaky_into = torch.ops.aten.leaky_relu.out
+"""The leaky rectifier that writes where it is told to; torch's own names have none."""
+
 
 def _conv3(channels_in: int, channels_out: int) -> nn.Conv2d:
     return nn.Conv2d(channels_in, channels_out, 3, padding=1)
@@ -40,8 +43,8 @@ class SRVGGNetCompact(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Enlarge pictures of shape (n, 3, h, w), R'G'B' in [0, 1], to (n, 3, scale h, scale w)."""
-        lacking = F.pixel_shuffle(self.body(x), self.scale)
-        return lacking + F.interpolate(x, scale_factor=self.scale, mode="nearest")
+        enlarged = F.pixel_shuffle(self.body(x), self.scale)
+        return enlarged.add_(F.interpolate(x, scale_factor=self.scale, mode="nearest"))
 
 
 class _DenseBlock(nn.Module):
@@ -54,11 +57,19 @@ class _DenseBlock(nn.Module):
         self.conv5 = _conv3(channels + 4 * growth, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        seen = x
+        # One buffer for all that is seen: every convolution reads its first channels and its
+        # answer is written, through the activation, behind them. Nothing is concatenated.
+        n, channels, h, w = x.shape
+        width = self.conv5.in_channels
+        layout = torch.channels_last
+        seen = torch.empty((n, width, h, w), dtype=x.dtype, device=x.device, memory_format=layout)
+        seen[:, :channels] = x
+        growth = (width - channels) // 4
         for i in range(1, 5):
-            new = F.leaky_relu(self.get_submodule(f"conv{i}")(seen), 0.2, inplace=True)
-            seen = torch.cat((seen, new), 1)
-        return x + 0.2 * self.conv5(seen)
+            first = channels + (i - 1) * growth
+            new = self.get_submodule(f"conv{i}")(seen[:, :first])
+            _leaky_into(new, 0.2, out=seen[:, first : first + growth])
+        return self.conv5(seen).mul_(0.2).add_(x)
 
 
 class _ResidualInResidual(nn.Module):
@@ -108,14 +119,22 @@ class RRDBNet(nn.Module):
 
 NETS = {
     "srvgg-16": lambda: SRVGGNetCompact(channels=64, convs=16, scale=4),
+    "srvgg-32": lambda: SRVGGNetCompact(channels=64, convs=32, scale=4),
     "rrdb-23": lambda: RRDBNet(blocks=23),
     "rrdb-6": lambda: RRDBNet(blocks=6),
 }
 """How to make each net, by the card's ``arch``."""
 
-PEAK_CHANNELS = {"srvgg-16": 4 * 64, "rrdb-23": 3 * 16 * 64, "rrdb-6": 3 * 16 * 64}
+PEAK_CHANNELS = {
+    "srvgg-16": 4 * 64,
+    "srvgg-32": 4 * 64,
+    "rrdb-23": 3 * 16 * 64,
+    "rrdb-6": 3 * 16 * 64,
+    "spandrel": 6 * 16 * 64,
+}
 """Values alive at the worst moment for one input pixel, counted in the nets' forward passes.
 
 SRVGG: an activation, its successor and the doubled output; RRDB: three 64-channel maps at the
-output's size, 16 times the input's pixels.
+output's size, 16 times the input's pixels. A net of the user's (``spandrel``): unknown, twice that;
+where it is too little, memory runs out once and the engine halves the tile.
 """

@@ -3,23 +3,26 @@
 import functools
 from typing import TYPE_CHECKING
 
+from finishkit.brought import require_same_net
 from finishkit.errors import FinishError
-from finishkit.models.cards import CARDS
+from finishkit.models.own import card_of
 
 if TYPE_CHECKING:
     from finishkit.models.engine import Upscaler
 
 
 @functools.cache
-def upscaler(model: str, tile_px: int = 0) -> "Upscaler":
+def upscaler(model: str, tile_px: int = 0, sha256: str = "") -> "Upscaler":
     """Return this process's engine for a net: loaded at first use, then kept.
 
     Parameters
     ----------
     model : str
-        A name of :data:`finishkit.models.CARDS`.
+        A net of :func:`finishkit.models.own.card_of`.
     tile_px : int
         Tile side at the source's size; 0 chooses by memory.
+    sha256 : str
+        Of a net of the user's, as the template or the fit has it: another is refused.
 
     Returns
     -------
@@ -28,8 +31,9 @@ def upscaler(model: str, tile_px: int = 0) -> "Upscaler":
     Raises
     ------
     FinishError
-        When torch or the weights are missing.
+        When torch or the weights are missing, or the net is another.
     """
+    require_same_net(model, sha256)
     try:
         from finishkit.models.engine import Upscaler
     except ImportError as error:
@@ -38,4 +42,4 @@ def upscaler(model: str, tile_px: int = 0) -> "Upscaler":
             '"finishkit[models]", or set upscale.model = "lanczos" and faces.strength = 0.',
             "models_missing",
         ) from error
-    return Upscaler(CARDS[model], tile_px=tile_px)
+    return Upscaler(card_of(model), tile_px=tile_px)

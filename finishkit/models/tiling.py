@@ -2,11 +2,14 @@
 
 import itertools
 from collections.abc import Callable
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-Net = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+Pictures = NDArray[np.generic]
+Out = Literal["float32", "uint8"]
+"""What pictures are returned as: [0, 1], or codes."""
 
 
 def windows(length_px: int, tile_px: int, overlap_px: int) -> list[tuple[int, int, int]]:
@@ -41,8 +44,8 @@ def windows(length_px: int, tile_px: int, overlap_px: int) -> list[tuple[int, in
 
 
 def tiled(
-    fn: Net, pictures: NDArray[np.float32], *, tile_px: int, overlap_px: int, scale: int
-) -> NDArray[np.float32]:
+    fn: Callable[[Any], Pictures], pictures: Pictures, *, tile_px: int, overlap_px: int, scale: int
+) -> Pictures:
     """Run a net over pictures tile by tile.
 
     With ``overlap_px`` at least the radius of the net's receptive field every kept pixel has seen
@@ -53,7 +56,7 @@ def tiled(
     ----------
     fn : callable
         (n, h, w, c) to (n, scale h, scale w, c); called on windows of one size.
-    pictures : ndarray, shape (n, h, w, c), dtype float32
+    pictures : ndarray, shape (n, h, w, c)
         Any number of channels.
     tile_px : int
         Side of a tile's core at the input's size; 0: the whole picture at once.
@@ -64,7 +67,8 @@ def tiled(
 
     Returns
     -------
-    enlarged : ndarray, shape (n, scale h, scale w, c), dtype float32
+    enlarged : ndarray, shape (n, scale h, scale w, c)
+        Of the type ``fn`` returns.
     """
     if tile_px <= 0:
         return fn(pictures)
@@ -73,27 +77,28 @@ def tiled(
     if len(rows) == len(columns) == 1:
         return fn(pictures)
     tall, wide = min(tile_px + 2 * overlap_px, h), min(tile_px + 2 * overlap_px, w)
-    out = np.empty((n, h * scale, w * scale, c), np.float32)
+    out: Pictures | None = None
     for y, top, bottom in rows:
         for x, left, right in columns:
             done = fn(pictures[:, y : y + tall, x : x + wide])
+            if out is None:
+                out = np.empty((n, h * scale, w * scale, c), done.dtype)
             out[:, top * scale : bottom * scale, left * scale : right * scale] = done[
                 :,
                 (top - y) * scale : (bottom - y) * scale,
                 (left - x) * scale : (right - x) * scale,
             ]
+    assert out is not None  # an axis has one window at least
     return out
 
 
-def seam_codes(
-    enlarged: NDArray[np.float32], *, tile_px: int, overlap_px: int, scale: int
-) -> float:
+def seam_codes(enlarged: Pictures, *, tile_px: int, overlap_px: int, scale: int) -> float:
     """Return the clearest step along a border between tiles.
 
     Parameters
     ----------
-    enlarged : ndarray, shape (n, h, w, c), dtype float32
-        From :func:`tiled`, in [0, 1].
+    enlarged : ndarray, shape (n, h, w, c), dtype float32 or uint8
+        From :func:`tiled`: in [0, 1], or codes.
     tile_px, overlap_px, scale : int
         As it was called with.
 
@@ -106,7 +111,7 @@ def seam_codes(
     """
     if tile_px <= 0:
         return 0.0
-    light = enlarged.mean(axis=-1)
+    light = enlarged.mean(axis=-1, dtype=np.float32)
     worst = 0.0
     for across in (light, light.swapaxes(1, 2)):
         length_px = across.shape[2] // scale
@@ -115,4 +120,4 @@ def seam_codes(
             steps = np.diff(across[:, :, at - 3 : at + 3], axis=2)
             beyond = steps[..., 2] - (steps[..., 0] + steps[..., 4]) / 2
             worst = max(worst, float(np.abs(np.median(beyond, axis=1)).max()))
-    return 255 * worst
+    return worst if enlarged.dtype == np.uint8 else 255 * worst

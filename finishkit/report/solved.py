@@ -76,7 +76,6 @@ _NOTES: Final = {
     "upscale.scale": _Note(label="enlarged", unit="×", lead=True, neutral=1.0),
     "upscale.strength": _share("share of the net", lead=True),
     "upscale.input_scale": _share("size the net was given"),
-    "upscale.seam_codes": _Note(label="seams of tiles", unit="codes"),
     "sharpen.before_px": _Note(label="real resolution before", unit="px", decimals=0),
     "sharpen.goal_px": _Note(label="aimed at", unit="px", decimals=0),
     "sharpen.after_px": _Note(label="real resolution after", unit="px", decimals=0),

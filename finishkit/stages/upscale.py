@@ -9,8 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from finishkit.brought import own_sha256, require_same_net
 from finishkit.frames import Frames
 from finishkit.measure.classes import HD_SHORT_PX
+from finishkit.models.reference import reference_upscaler
 from finishkit.models.shared import upscaler
 from finishkit.settings import UpscaleSettings
 from finishkit.shots import ShotId
@@ -98,7 +100,9 @@ def recoloured(picture: Picture, answer: Picture, given: Picture) -> Picture:
     small = cv2.resize(answer, given.shape[1::-1], interpolation=cv2.INTER_AREA)
     lost = cv2.GaussianBlur(given - small, (0, 0), COLOUR_SIGMA_PX)
     added = cv2.resize(lost, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    return np.clip(picture + added, 0, 1).astype(np.float32, copy=False)
+    # In place: a new picture at the master's size costs as much as the sum written into it.
+    summed = np.add(picture, added, out=np.asarray(added, np.float32))
+    return np.clip(summed, 0, 1, out=summed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +172,7 @@ class Upscale:
     Attributes
     ----------
     model : str
-        A net of :data:`finishkit.models.CARDS`, or ``lanczos``.
+        A net of :func:`finishkit.models.own.card_of`, or ``lanczos``.
     strength : float
         Share of the net in the blend with Lanczos, in [0, 1].
     tile_px : int
@@ -177,6 +181,10 @@ class Upscale:
     fit : {'crop', 'pad'}
     input_scale : float
         1, or 0.5 where the shot holds no detail above half its size (:data:`FAKE_HD_R`).
+    model_sha256 : str
+        Of a net of the user's; empty for one that finishkit pins.
+    engine : {'finishkit', 'reference'}
+        ``reference``: the net as its own package runs it.
     """
 
     model: str
@@ -185,6 +193,8 @@ class Upscale:
     out_px: tuple[int, int]
     fit: Fit
     input_scale: float = 1.0
+    model_sha256: str = ""
+    engine: Literal["finishkit", "reference"] = "finishkit"
 
     def __call__(self, frames: Iterator[Frames], notes: Notes) -> Iterator[Frames]:
         """Yield the frames at the master's size; a chunk a chunk, one picture at a time.
@@ -219,12 +229,17 @@ class Upscale:
         h, w = window.shape[:2]
         size = (max(1, round(w * self.input_scale)), max(1, round(h * self.input_scale)))
         given = resize(window, size)
-        answer = upscaler(self.model, self.tile_px)(given[None])[0]
-        net = recoloured(resize(answer, inner_px), answer, given)
+        engine = reference_upscaler if self.engine == "reference" else upscaler
+        answer = engine(self.model, self.tile_px, self.model_sha256)(given[None])[0]
+        at_size = answer if answer.shape[1::-1] == inner_px else resize(answer, inner_px)
+        net = recoloured(at_size, answer, given)
         if plain is None or share == 1:
             return net
         np.clip(plain, 0, 1, out=plain)
-        return (plain + np.float32(share) * (net - plain)).astype(np.float32, copy=False)
+        net -= plain
+        net *= np.float32(share)
+        net += plain
+        return net
 
 
 class UpscaleStage:
@@ -257,11 +272,19 @@ class UpscaleStage:
         Returns
         -------
         filters : Mapping of ShotId to Upscale
+
+        Raises
+        ------
+        FinishError
+            ``weights_changed`` when a net of the user's is not the template's any more.
         """
+        require_same_net(settings.model, settings.model_sha256)
         common: dict[str, Any] = {
             "model": settings.model,
             "strength": settings.strength,
             "tile_px": settings.tile_px,
+            "engine": settings.engine,
+            "model_sha256": own_sha256(settings.model),
             "out_px": out_size_px,
             "fit": fit_mode,
         }

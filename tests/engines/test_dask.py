@@ -15,6 +15,7 @@ from finishkit.engines import open_engine
 from finishkit.engines.dask import DaskEngine
 from finishkit.engines.errand import ClusterError
 from finishkit.engines.own_cluster import own_cluster
+from finishkit.environment import environment
 from finishkit.errors import FinishError
 from finishkit.pause import Paused
 from tests.engines.deeds import Deed, perform
@@ -126,6 +127,13 @@ def test_a_worker_with_other_versions_is_found_out(cluster, monkeypatch):
     with pytest.raises(ClusterError, match=r"has av \d.* instead of 1.2.3") as told:
         DaskEngine(cluster.scheduler_address)
     assert told.value.code == "cluster_mismatch"
+
+
+def test_a_worker_with_a_gpu_may_work_for_a_machine_without(cluster, monkeypatch):
+    other = environment() | {"upscaling": "some other engine"}
+    monkeypatch.setattr("finishkit.engines.dask.environment", lambda: other)
+    with DaskEngine(cluster.scheduler_address) as engine:
+        assert len(list(engine.map(perform, [Deed("a")]))) == 1
 
 
 def test_nobody_at_the_address(monkeypatch):

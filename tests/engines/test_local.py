@@ -155,11 +155,11 @@ def test_outside_a_worker_a_beat_is_nothing():
 def test_every_layer_of_a_net_is_progress(monkeypatch):
     import torch
 
-    from finishkit.models import engine
+    from finishkit.models import net_torch
 
-    engine.beat_by_layer()
+    net_torch.beat_by_layer()
     beats = []
-    monkeypatch.setattr(engine, "beat", lambda: beats.append(1))
+    monkeypatch.setattr(net_torch, "beat", lambda: beats.append(1))
     torch.nn.Sequential(torch.nn.Identity(), torch.nn.Identity())(torch.zeros(1))
     assert len(beats) == 3
 

@@ -8,8 +8,9 @@ import pytest
 from numpy.typing import NDArray
 
 from finishkit.errors import FinishError
-from finishkit.models import CARDS, engine
-from finishkit.models.engine import Upscaler, psnr_db, shrinking
+from finishkit.models import CARDS, engine, memory
+from finishkit.models.engine import Upscaler, psnr_db
+from finishkit.models.memory import shrinking
 
 torch = pytest.importorskip("torch")
 FAST = CARDS["realesr-animevideov3"]
@@ -69,11 +70,50 @@ def test_bfloat16_stays_close_to_float32(portrait: Picture, exact: Upscaler) -> 
 
 
 def test_a_short_format_that_strays_is_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "_has_fast_bfloat16", lambda: True)
+    monkeypatch.setattr(engine, "net_engine", lambda: ("torch", "bfloat16"))
     monkeypatch.setattr(engine, "precision_db", lambda *_: engine.GATE_DB - 1)
     assert Upscaler(FAST, device="cpu").dtype == torch.float32
     monkeypatch.setattr(engine, "precision_db", lambda *_: engine.GATE_DB)
     assert Upscaler(FAST, device="cpu").dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("strays", "chosen"),
+    [
+        ((), ("openvino", torch.bfloat16)),
+        (("bfloat16",), ("openvino", torch.float32)),
+        (("bfloat16", "float32"), ("torch", torch.float32)),
+    ],
+)
+def test_another_runtime_is_chosen_only_where_it_is_accurate(
+    strays: tuple[str, ...], chosen: tuple[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def db(_card: object, _device: str, precision: str, _runtime: str) -> float:
+        return engine.GATE_DB - (precision in strays)
+
+    monkeypatch.setattr(engine, "net_engine", lambda: ("openvino", "bfloat16"))
+    monkeypatch.setattr(engine, "precision_db", db)
+    monkeypatch.setattr(engine, "_net", lambda *_: None)
+    own = Upscaler(FAST, device="cpu")
+    assert (own.runtime, own.dtype) == chosen
+    asked = Upscaler(FAST, device="cpu", dtype="float32")
+    assert (asked.runtime, asked.dtype) == ("torch", torch.float32), "the yardstick stays torch"
+
+
+def test_codes_give_what_floats_give(portrait: Picture, exact: Upscaler) -> None:
+    codes = np.rint(255 * np.stack((shrink(portrait, 40), shrink(portrait, 40)[::-1])))
+    codes = codes.astype(np.uint8)
+    unit = exact(codes.astype(np.float32) / 255)
+    as_unit = exact.from_codes(codes, out="float32")
+    assert as_unit.dtype == np.float32
+    np.testing.assert_allclose(as_unit, unit, atol=2e-6)
+    out = exact.from_codes(codes)
+    assert out.dtype == np.uint8
+    np.testing.assert_array_equal(out, np.rint(255 * np.asarray(as_unit)))
+    tiles = Upscaler(FAST, device="cpu", dtype="float32", tile_px=20).from_codes(codes)
+    assert tiles.dtype == np.uint8
+    assert np.abs(tiles.astype(int) - out).max() <= 1
+    assert exact.from_codes(codes[:0]).shape == (0, 160, 160, 3)
 
 
 def test_tiles_are_exact(portrait: Picture, exact: Upscaler) -> None:
@@ -98,6 +138,7 @@ def test_frames_of_a_batch_do_not_touch(portrait: Picture, exact: Upscaler) -> N
         torch.OutOfMemoryError("CUDA out of memory"),
         RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried to ..."),
         MemoryError(),
+        RuntimeError("Exception from src/inference/src/cpp/infer_request.cpp:224: std::bad_alloc"),
     ],
 )
 def test_when_memory_runs_out_every_frame_is_still_there(
@@ -113,13 +154,14 @@ def test_when_memory_runs_out_every_frame_is_still_there(
         wide = [cv2.blur(p, (37, 37), borderType=cv2.BORDER_CONSTANT) for p in part]
         return np.repeat(np.repeat(np.stack(wide), 4, 1), 4, 2).astype(np.float32)
 
-    def small_memory(_net: object, part: Picture, _device: str, _dtype: object) -> Picture:
+    def small_memory(part: Picture, out: str = "float32") -> Picture:
+        assert out == "float32"
         sizes.append(part.shape)
         if part[..., 0].size > 85 * 85:
             raise error
         return as_a_net(part)
 
-    monkeypatch.setattr(engine, "_run", small_memory)
+    monkeypatch.setattr(engine, "_net", lambda *_: small_memory)
     own = Upscaler(FAST, device="cpu", dtype="float32")
     own._batch = 4
     np.testing.assert_allclose(own(pictures), as_a_net(pictures), atol=1e-5)
@@ -152,9 +194,9 @@ def test_when_nothing_fits_the_message_says_so() -> None:
 
 
 def test_little_memory_means_tiles(exact: Upscaler, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "_free_bytes", lambda device: 2**34)
+    monkeypatch.setattr(engine, "free_bytes", lambda device: 2**34)
     assert exact._planned_tile_px(960, 540, 1) == 0
-    monkeypatch.setattr(engine, "_free_bytes", lambda device: 2**28)
+    monkeypatch.setattr(engine, "free_bytes", lambda device: 2**28)
     tile_px = exact._planned_tile_px(960, 540, 1)
     assert 32 <= tile_px < 540
     assert tile_px % 16 == 0
@@ -162,7 +204,7 @@ def test_little_memory_means_tiles(exact: Upscaler, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc")
 def test_the_allocator_is_told_once() -> None:
-    assert engine.keep_large_blocks() is engine.keep_large_blocks()
+    assert memory.keep_large_blocks() is memory.keep_large_blocks()
 
 
 def test_wrong_uses_are_refused() -> None:

@@ -87,8 +87,8 @@ def test_every_gate_that_acted_is_listed_with_what_was_done(make):
 
 
 def test_a_picture_that_had_to_be_given_is_for_you_to_look_at(make):
-    seam = HELD.replace(name="upscale+grade: seams")
-    report = make(finished={}, outcomes=(_outcome("ep_shot_001", (seam,)),)).report
+    colour = HELD.replace(name="upscale+grade: colour")
+    report = make(finished={}, outcomes=(_outcome("ep_shot_001", (colour,)),)).report
     assert [a.done for a in acted_gates(report)] == ["Kept: look at this shot."]
 
 

@@ -39,11 +39,12 @@ def upscale(
     out_px: tuple[int, int] = (120, 160),
     fit: str = "crop",
     input_scale: float = 1.0,
+    tile_px: int = 0,
 ) -> Upscale:
     return Upscale(
         model=model,
         strength=strength,
-        tile_px=0,
+        tile_px=tile_px,
         out_px=out_px,
         fit=fit,  # type: ignore[arg-type]
         input_scale=input_scale,
@@ -87,6 +88,13 @@ def test_the_net_restores_edges_and_stays_near_the_truth() -> None:
     assert net.shape == truth.shape
     assert gradient(net) > 1.1 * gradient(lanczos)
     assert psnr_db(net, truth) > psnr_db(lanczos, truth) - 2.5
+
+
+def test_tiles_do_not_show() -> None:
+    small = shrunk(portrait(), (60, 80))
+    whole = one(upscale(out_px=(240, 320)), small)
+    tiled = one(upscale(out_px=(240, 320), tile_px=16), small)
+    np.testing.assert_allclose(tiled, whole, atol=1e-3)
 
 
 def test_light_and_colour_stay_the_sources() -> None:

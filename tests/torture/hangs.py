@@ -23,7 +23,7 @@ from tests.engines.deeds import Deed, perform
 from tests.test_finishing import template
 from tests.torture.outcome import Outcome, Say, at_least
 
-# Long enough that a worker of a busy machine, waiting for its disk, is not taken for one that hangs.
+# Long enough that a busy machine's worker, waiting for its disk, is not taken for one that hangs.
 SHORT = Patience(idle_s=1.5, busy_s=4.0, loading_s=4.0, grace_s=1.0)
 LIMITS_S = {"spin": SHORT.busy_s + SHORT.loading_s}
 LIMIT_S = SHORT.idle_s + SHORT.loading_s
