@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -21,14 +22,14 @@ def models_list(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """List the nets, whether their weights are here, and whether commercial work may use them."""
-    from finishkit.models import CARDS
+    from finishkit.models.own import all_cards
     from finishkit.models.stock import is_here
 
     if as_json:
-        cards = [{**c.model_dump(mode="json"), "here": is_here(c)} for c in CARDS.values()]
+        cards = [{**c.model_dump(mode="json"), "here": is_here(c)} for c in all_cards()]
         typer.echo(json.dumps(cards, indent=1))
         return
-    for card in CARDS.values():
+    for card in all_cards():
         here = is_here(card)
         fetch = f"finishkit models pull {card.name}" if card.urls else "not here"
         typer.echo(
@@ -104,7 +105,7 @@ def _fetch(card: ModelCard) -> None:
         typer.echo(f"Stopped. What is here is kept; go on with: finishkit models pull {card.name}")
         raise typer.Exit(130) from None
     typer.echo(f"{path}")
-    if card.task != "faces" or checkpoint_path(card).is_file():
+    if not card.checkpoint or checkpoint_path(card).is_file():
         return
     if any(importlib.util.find_spec(name) is None for name in ("torch", "safetensors")):
         typer.echo('It is converted once torch is here: pip install "finishkit[models]"')
@@ -122,13 +123,46 @@ def models_import(
     from finishkit.models.checkpoints import import_checkpoint
 
     card = CARDS.get(name)
-    if card is None or card.task != "faces":
-        there = ", ".join(c.name for c in CARDS.values() if c.task == "faces")
+    if card is None or not card.checkpoint:
+        there = ", ".join(c.name for c in CARDS.values() if c.checkpoint)
         raise FinishError(
-            f"No checkpoint of {name!r} can be imported. There are: {there}.", "usage"
+            f"No checkpoint of {name!r} can be imported. There are: {there}. A net of your own:"
+            " finishkit models add FILE --name NAME --licence LICENCE",
+            "usage",
         )
     typer.echo(f"{import_checkpoint(card, file)}")
     typer.echo(f"Commercial use: {card.commercial}. {card.licence}")
+
+
+class Sold(StrEnum):
+    """Whether pictures may be sold."""
+
+    YES = "yes"
+    NO = "no"
+    UNCLEAR = "unclear"
+
+
+@models_app.command("add")
+def models_add(
+    file: Annotated[Path, typer.Argument(help="A checkpoint: .pth, .pt, .ckpt, .safetensors.")],
+    name: Annotated[str, typer.Option("--name", help="What templates shall call it.")],
+    licence: Annotated[str, typer.Option("--licence", help="What its licence says.")],
+    commercial: Annotated[
+        Sold, typer.Option("--commercial", help="May its pictures be sold?")
+    ] = Sold.UNCLEAR,
+    domain: Annotated[str, typer.Option("--domain", help="What it was trained on.")] = "",
+) -> None:
+    """Take in a net of your own that enlarges pictures, for upscale.model."""
+    from finishkit.models.own import HALO_PX, add
+
+    card = add(file, name, licence=licence, commercial=commercial.value, domain=domain)
+    typer.echo(f"{card.name}: x{card.scale}, sha256 {card.sha256[:12]}..., {card.input_domain}")
+    typer.echo(
+        f"How far it looks is unknown: where memory asks for tiles, they overlap by {HALO_PX} px."
+        " Look at a large shot before you lock it: where seams show, set upscale.tile_px higher."
+    )
+    typer.echo(f"Commercial use, as you say: {card.commercial}. {card.licence}")
+    typer.echo(f'Use it: upscale.model = "{card.name}"')
 
 
 @models_app.command("verify")

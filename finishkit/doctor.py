@@ -48,6 +48,7 @@ def examine() -> list[Finding]:
         _group("nets", ("torch", "torchvision", "safetensors"), "finishkit[models]"),
         _opencv(),
         _decoder(),
+        *_encoders(),
         _device(),
         *_weights(),
         *_faces(),
@@ -111,6 +112,36 @@ def _decoder() -> Finding:
         text=f"libavcodec {'.'.join(map(str, codec))}",
         cure="" if good else "pip install -U av",
     )
+
+
+def _encoders() -> list[Finding]:
+    """Say which encoders open, in software and on a graphics card; each is tried."""
+    from finishkit.frames.encoders import (
+        HARDWARE_DECODERS,
+        HARDWARE_ENCODERS,
+        SOFTWARE_ENCODERS,
+        tried,
+    )
+
+    trials = tried(*SOFTWARE_ENCODERS, *HARDWARE_ENCODERS, *HARDWARE_DECODERS)
+    shut = [t for n in SOFTWARE_ENCODERS if not (t := trials[n]).opens]
+    findings = [
+        Finding(
+            what="encoders",
+            state="missing" if shut else "ok",
+            text="; ".join(f"{t.name}: {t.why}" for t in shut) or ", ".join(SOFTWARE_ENCODERS),
+            cure='pip install --force-reinstall "av>=18.1"' if shut else "",
+            required=not trials["libx264"].opens,
+        )
+    ]
+    for what, names, without in (
+        ("NVENC", HARDWARE_ENCODERS, "delivery files are encoded on the processor"),
+        ("NVDEC", HARDWARE_DECODERS, "clips are decoded on the processor"),
+    ):
+        found = [n for n in names if trials[n].opens]
+        text = ", ".join(found) or f"none opens ({trials[names[0]].why}): {without}"
+        findings.append(Finding(what=what, state="ok" if found else "note", text=text))
+    return findings
 
 
 def _device() -> Finding:

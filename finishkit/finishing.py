@@ -27,16 +27,16 @@ from finishkit.fitting import VERSIONS, Fitter
 from finishkit.ingest import Ingest
 from finishkit.manifest import Entry
 from finishkit.measure import Measurements
-from finishkit.models import CARDS, require_licence
+from finishkit.models import require_licence
 from finishkit.passes import Chain, Pass
 from finishkit.plan import PASSES, Plan, Step
 from finishkit.progress import Progress
 from finishkit.report.model import Gate as ReportGate
 from finishkit.report.model import ShotOutcome
 from finishkit.shots import Episode, Shot, ShotId
-from finishkit.stages.faces import net_of
 from finishkit.stages.grade import Grade
 from finishkit.stages.lut import read_cube
+from finishkit.stages.nets import nets_in
 from finishkit.store import Store, digest, require_unchanged
 from finishkit.template import Template
 from finishkit.verdict import Verdict
@@ -171,13 +171,8 @@ class EpisodeRun:
 
     def _require_licences(self) -> None:
         """Refuse nets that the template's licence does not allow, before any work is done."""
-        look = self.template
-        if look.upscale.strength > 0 and look.upscale.model in CARDS:
-            require_licence(CARDS[look.upscale.model], look.licence)
-        if look.faces.strength > 0:
-            card = net_of(look.faces.engine)
-            if card is not None:
-                require_licence(card, look.licence)
+        for card in nets_in(self.template):
+            require_licence(card, self.template.licence)
 
     def _master_rate(self, good: Episode, checked: Mapping[ShotId, Ingest]) -> Fraction:
         wanted = self.template.master.rate_fps

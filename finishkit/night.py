@@ -17,13 +17,13 @@ from finishkit.errors import FinishError
 from finishkit.frames import master_encoding, read_frames, write_frames
 from finishkit.ingest import check_clip, indices
 from finishkit.measure.identity import AUTO
-from finishkit.models import CARDS, require_licence
+from finishkit.models import require_licence
 from finishkit.plan import PASSES, make_plan
 from finishkit.progress import Event, Progress
 from finishkit.run import finish_episode
 from finishkit.run_params import RunParams, refuse_what_cannot_run
 from finishkit.shots import Episode, Shot, open_episode
-from finishkit.stages.faces import net_of
+from finishkit.stages.nets import nets_in
 from finishkit.store import Store
 from finishkit.template import Look, Template, load_template
 from finishkit.values import Value
@@ -268,11 +268,7 @@ def nets_of(look: Look) -> tuple[NetUse, ...]:
     FinishError
         When its licence forbids one of them.
     """
-    cards = []
-    if look.upscale.strength > 0 and look.upscale.model in CARDS:
-        cards.append(CARDS[look.upscale.model])
-    if look.faces.strength > 0 and (card := net_of(look.faces.engine)) is not None:
-        cards.append(card)
+    cards = nets_in(look)
     for card in cards:
         require_licence(card, look.licence)
     return tuple(NetUse(name=c.name, licence=c.licence, commercial=c.commercial) for c in cards)

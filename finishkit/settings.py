@@ -3,8 +3,9 @@
 from typing import Annotated, Literal, Self
 
 from annotated_types import Interval
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from finishkit.brought import known_upscaler
 from finishkit.values import Value
 
 Strength = Annotated[float, Interval(ge=0, le=1), Field(allow_inf_nan=False)]
@@ -19,8 +20,11 @@ class FacesSettings(Value):
 
     strength: Strength = 0.40
     """Share of the engine's answer that is added, where identity allows it."""
-    engine: Literal["detail", "gfpgan", "restoreformer", "codeformer", "reference"] = "detail"
-    """``detail`` gives back what blur took; the others are nets whose weights you bring."""
+    engine: Literal[
+        "detail", "gfpgan", "restoreformer", "restoreformer-pp", "codeformer", "reference"
+    ] = "detail"
+    """``detail`` gives back what blur took; the others are nets whose weights you bring;
+    ``reference`` is GFPGAN as its own package runs it, to compare with."""
     protect: Literal["off", "on", "strong"] = "on"
     """How far eyes and mouth are kept from a net's answer; ``detail`` invents nothing and needs
     none."""
@@ -73,7 +77,13 @@ class InterpolateSettings(Value):
 class UpscaleSettings(Value):
     """Enlarge to the master's size."""
 
-    model: Literal["realesr-animevideov3", "realesrgan-x4plus", "lanczos"] = "realesr-animevideov3"
+    model: Annotated[str, AfterValidator(known_upscaler)] = "realesr-animevideov3"
+    """A net finishkit knows or one that you have added (``finishkit models list``), or
+    ``lanczos``."""
+    model_sha256: Digest = ""
+    """Digest of a net of your own, set by locking: another net under its name is refused."""
+    engine: Literal["finishkit", "reference"] = "finishkit"
+    """``reference`` runs the net as its own package does, to compare with: slow."""
     strength: Strength = 0.65
     """Share of the net in the blend with a Lanczos enlargement; 0 is Lanczos alone. Above 0.8 faces
     look drawn: lids become lines, stubble and moles go."""

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from finishkit import luts, untrusted
+from finishkit.brought import own_sha256, require_same_net
 from finishkit.errors import FinishError
 from finishkit.luts import LUTS, canonical_sha256
 from finishkit.settings import (
@@ -208,10 +209,12 @@ class Draft:
         Raises
         ------
         FinishError
-            ``lut_missing`` when a LUT that the draft names cannot be read.
+            ``lut_missing`` when a LUT that the draft names cannot be read; ``bad_card`` when the
+            card of a net of the user's cannot.
         """
         values = self._look.model_dump()
         values["grade"] |= {f"{n}_sha256": luts.digest(values["grade"][n]) for n in LUTS}
+        values["upscale"] |= {"model_sha256": own_sha256(values["upscale"]["model"])}
         return Template.model_validate({**values, "hero": hero or values["hero"]})
 
 
@@ -285,7 +288,8 @@ def load_template(path: str | Path) -> Template:
     FinishError
         ``not_locked``; ``edited_after_lock`` with every changed setting; ``bad_template`` with
         the line and the setting, also for a LUT outside the template's folder;
-        ``template_too_large``; ``no_template``.
+        ``template_too_large``; ``no_template``; ``weights_changed`` when another net of the
+        user's bears the name of the one it was locked with.
     """
     source = Path(path)
     file = _read(source)
@@ -312,6 +316,7 @@ def load_template(path: str | Path) -> Template:
         )
     for name in LUTS:
         luts.check(template.grade, name)
+    require_same_net(template.upscale.model, template.upscale.model_sha256)
     return template
 
 

@@ -1,5 +1,6 @@
 """What several test files share."""
 
+import importlib.util
 import os
 import shutil
 import tempfile
@@ -33,25 +34,50 @@ quiet.listen(Path(os.environ["QUIET_LOG"]))
 
 FOOTAGE = os.environ.get("FINISHKIT_FOOTAGE", "")
 
+LONG = (
+    "tests/torture/test_kills.py",
+    "tests/browser/test_journey.py",
+    "tests/browser/test_lab.py",
+    "tests/verdict/test_identity_footage.py",
+    "tests/hostile/test_measure_hostile.py",
+    "tests/test_finishing.py",
+    "tests/torture/",
+)
+"""Files of few and long tests. They begin first: left for the end, one of two lanes would be done
+minutes before the other."""
+
 
 def pytest_collection_modifyitems(config, items):
     """Leave out what this machine cannot run; a missing browser is handled where it is used.
 
     Deselected, not skipped: a skip in CI would hide that nothing ran.
     """
+    items.sort(key=lambda item: _rank(item.nodeid))
     left = []
     for item in items:
         if "footage" in item.keywords and not Path(FOOTAGE or "/nonexistent").is_dir():
             left.append(item)
         if "gpu" in item.keywords and not _has_gpu():
             left.append(item)
+        if "reference" in item.keywords and not _has_reference():
+            left.append(item)
     if left:
         config.hook.pytest_deselected(items=left)
         items[:] = [i for i in items if i not in left]
 
 
+def _rank(nodeid: str) -> int:
+    return next((i for i, long in enumerate(LONG) if nodeid.startswith(long)), len(LONG))
+
+
 def _has_gpu() -> bool:
     return Path("/dev/nvidia0").exists()
+
+
+def _has_reference() -> bool:
+    """One of the packages is enough: where another is missing, that is to be seen."""
+    wanted = "reference" in os.environ.get("FINISHKIT_REQUIRE", "")
+    return wanted or any(importlib.util.find_spec(name) for name in ("realesrgan", "gfpgan"))
 
 
 @pytest.fixture

@@ -7,7 +7,18 @@ from pydantic import BaseModel, ConfigDict
 from finishkit.errors import FinishError
 
 Arch = Literal[
-    "srvgg-16", "rrdb-23", "rrdb-6", "gfpgan-clean", "restoreformer", "codeformer", "onnx"
+    "srvgg-16",
+    "srvgg-32",
+    "rrdb-23",
+    "rrdb-6",
+    "spandrel",
+    "gfpgan-clean",
+    "restoreformer",
+    "restoreformer-pp",
+    "codeformer",
+    "retinaface",
+    "parsenet",
+    "onnx",
 ]
 Use = Literal["any", "commercial"]
 
@@ -21,13 +32,15 @@ class ModelCard(BaseModel):
         As it is written in a template.
     task : {'upscale', 'faces', 'interpolate'}
     arch : str
-        Key of :data:`finishkit.models.nets.NETS`, or of :mod:`finishkit.models.face_nets`.
+        Key of :data:`finishkit.models.nets.NETS`, or of :mod:`finishkit.models.face_nets`;
+        ``spandrel``: a net of the user's, whose architecture spandrel reads off its tensors.
     scale : int
         Output size over input size.
     halo_px : int
         Context a tile needs on each side, at the input's size. The receptive field's radius where
         that is small (one pixel for each 3x3 convolution in a row), so that tiles are exact;
-        for the RRDB nets, whose field spans hundreds of pixels, what keeps tiles invisible.
+        for the RRDB nets, whose field spans hundreds of pixels, what keeps tiles invisible; for a
+        net of the user's, whose field is unknown, twice that.
     source : str
         Package and file the weights come in.
     source_sha256 : str
@@ -35,7 +48,8 @@ class ModelCard(BaseModel):
         digest found at the import is kept with the converted weights.
     sha256 : str
         Digest of the weights as loaded, by :func:`finishkit.models.weights.tensors_sha256`;
-        equal to ``source_sha256`` for the face nets, whose converted weights carry their own.
+        equal to ``source_sha256`` for the nets that come as a checkpoint, whose converted weights
+        carry their own.
     size_bytes : int
         Size of the source file.
     urls : tuple of str
@@ -71,6 +85,11 @@ class ModelCard(BaseModel):
     def __hash__(self) -> int:
         return hash((self.name, self.sha256))
 
+    @property
+    def checkpoint(self) -> bool:
+        """Whether the source is a pickle, which is converted once before it is read."""
+        return self.source.endswith((".pth", ".ckpt"))
+
 
 _REALESRGAN_LICENCE = (
     "Code of Real-ESRGAN and of the package that carries the weights: BSD-3-Clause. The weights "
@@ -84,8 +103,26 @@ _REALESRGAN_REASON = (
 # Release files of the nets' own authors. Their publishers give no digests: those below are what at
 # least three independent public projects pin for these very addresses (GFPGANv1.4.pth and
 # codeformer.pth more than ten each; RestoreFormer.pth three, among them a Linux distribution's
-# package of GFPGAN, two of them with its size).
+# package of GFPGAN, two of them with its size). realesr-general-x4v3.pth,
+# realesr-general-wdn-x4v3.pth, detection_Resnet50_Final.pth, parsing_parsenet.pth and the RIFE
+# export: ten places found for each, as many as one search shows (model lists and fetch scripts of
+# applications, a package's checksums), not told apart into projects; at least one project stopped
+# shipping the RIFE export for want of a clear origin. No digest of RestoreFormer++.ckpt was found.
 _GFPGAN = "https://github.com/TencentARC/GFPGAN/releases/download"
+_REALESRGAN = "https://github.com/xinntao/Real-ESRGAN/releases/download/v0.2.5.0"
+_FACEXLIB = "https://github.com/xinntao/facexlib/releases/download"
+_RIFE = (
+    "https://huggingface.co/yuvraj108c/rife-onnx/resolve/64de7265b6a06637c2f2c6a92ecd1972326499fe"
+)
+
+_REALESRGAN_FILE_LICENCE = (
+    "Code of Real-ESRGAN: BSD-3-Clause. The weights, from its release v0.2.5.0, have no licence "
+    "statement of their own."
+)
+_FACEXLIB_LICENCE = (
+    "Code of facexlib: MIT. The weights, from its releases, have no statement of their own."
+)
+_ALIGNED = "One face, aligned by the FFHQ template, 512 px. May change who it is."
 
 _TABLE = (
     ModelCard(
@@ -102,6 +139,38 @@ _TABLE = (
         commercial="unclear",
         commercial_reason=_REALESRGAN_REASON,
         input_domain="Compressed video, 200 to 1100 px wide; drawn video first, people too. Fast.",
+    ),
+    ModelCard(
+        name="realesr-general-x4v3",
+        task="upscale",
+        arch="srvgg-32",
+        scale=4,
+        halo_px=34,
+        source="realesr-general-x4v3.pth",
+        source_sha256="8dc7edb9ac80ccdc30c3a5dca6616509367f05fbc184ad95b731f05bece96292",
+        sha256="8dc7edb9ac80ccdc30c3a5dca6616509367f05fbc184ad95b731f05bece96292",
+        size_bytes=4_885_111,
+        urls=(f"{_REALESRGAN}/realesr-general-x4v3.pth",),
+        licence=_REALESRGAN_FILE_LICENCE,
+        commercial="unclear",
+        commercial_reason=_REALESRGAN_REASON,
+        input_domain="Photographed pictures with some damage. Twice as slow as animevideov3.",
+    ),
+    ModelCard(
+        name="realesr-general-wdn-x4v3",
+        task="upscale",
+        arch="srvgg-32",
+        scale=4,
+        halo_px=34,
+        source="realesr-general-wdn-x4v3.pth",
+        source_sha256="1641f8c4464b9f097c9fdda5589273713f67cf59f3d909e0bd688f0cee269dca",
+        sha256="1641f8c4464b9f097c9fdda5589273713f67cf59f3d909e0bd688f0cee269dca",
+        size_bytes=4_885_111,
+        urls=(f"{_REALESRGAN}/realesr-general-wdn-x4v3.pth",),
+        licence=_REALESRGAN_FILE_LICENCE,
+        commercial="unclear",
+        commercial_reason=_REALESRGAN_REASON,
+        input_domain="As realesr-general-x4v3, with weak denoising: keeps noise and grain.",
     ),
     ModelCard(
         name="realesrgan-x4plus",
@@ -151,7 +220,7 @@ _TABLE = (
         ),
         commercial="no",
         commercial_reason="Two of the licences GFPGAN's LICENSE file lists are non-commercial.",
-        input_domain="One face, aligned by the FFHQ template, 512 px. May change who it is.",
+        input_domain=_ALIGNED,
     ),
     ModelCard(
         name="restoreformer",
@@ -170,7 +239,26 @@ _TABLE = (
         ),
         commercial="unclear",
         commercial_reason="Its weights were trained on FFHQ, a data set for non-commercial use.",
-        input_domain="One face, aligned by the FFHQ template, 512 px. May change who it is.",
+        input_domain=_ALIGNED,
+    ),
+    ModelCard(
+        name="restoreformer-pp",
+        task="faces",
+        arch="restoreformer-pp",
+        scale=1,
+        halo_px=0,
+        source="RestoreFormer++.ckpt",
+        source_sha256="",
+        sha256="",
+        size_bytes=294_028_815,
+        licence=(
+            "Code of RestoreFormer++ Apache-2.0. The weights, from its release v1.0.0 "
+            "(github.com/wzhouxiff/RestoreFormerPlusPlus), have no statement of their own; trained "
+            "on FFHQ (CC BY-NC-SA 4.0)."
+        ),
+        commercial="unclear",
+        commercial_reason="Its weights were trained on FFHQ, a data set for non-commercial use.",
+        input_domain=_ALIGNED,
     ),
     ModelCard(
         name="codeformer-v0.1.0",
@@ -186,7 +274,61 @@ _TABLE = (
         licence="Code and weights: S-Lab License 1.0, non-commercial.",
         commercial="no",
         commercial_reason="The S-Lab License 1.0 allows non-commercial use only.",
-        input_domain="One face, aligned by the FFHQ template, 512 px. May change who it is.",
+        input_domain=_ALIGNED,
+    ),
+    ModelCard(
+        name="facexlib-retinaface",
+        task="faces",
+        arch="retinaface",
+        scale=1,
+        halo_px=0,
+        source="detection_Resnet50_Final.pth",
+        source_sha256="6d1de9c2944f2ccddca5f5e010ea5ae64a39845a86311af6fdf30841b0a5a16d",
+        sha256="6d1de9c2944f2ccddca5f5e010ea5ae64a39845a86311af6fdf30841b0a5a16d",
+        size_bytes=109_497_761,
+        urls=(f"{_FACEXLIB}/v0.1.0/detection_Resnet50_Final.pth",),
+        licence=_FACEXLIB_LICENCE,
+        commercial="unclear",
+        commercial_reason="Trained on WIDER FACE, photographs collected for research.",
+        input_domain="Whole pictures: finds faces. Loaded by GFPGANer alone (faces: reference).",
+    ),
+    ModelCard(
+        name="facexlib-parsenet",
+        task="faces",
+        arch="parsenet",
+        scale=1,
+        halo_px=0,
+        source="parsing_parsenet.pth",
+        source_sha256="3d558d8d0e42c20224f13cf5a29c79eba2d59913419f945545d8cf7b72920de2",
+        sha256="3d558d8d0e42c20224f13cf5a29c79eba2d59913419f945545d8cf7b72920de2",
+        size_bytes=85_331_193,
+        urls=(f"{_FACEXLIB}/v0.2.2/parsing_parsenet.pth",),
+        licence=_FACEXLIB_LICENCE,
+        commercial="unclear",
+        commercial_reason="Trained on CelebAMask-HQ, a data set for non-commercial research.",
+        input_domain="One face: parts it. Loaded by GFPGANer alone (faces: reference).",
+    ),
+    ModelCard(
+        name="rife-4.9",
+        task="interpolate",
+        arch="onnx",
+        scale=1,
+        halo_px=0,
+        source="rife49_ensemble_True_scale_1_sim.onnx",
+        source_sha256="76e4cef9ab42fa7dd4e8f6e4aba47462051e3faa969e4bca6479784fbab0ac6f",
+        sha256="76e4cef9ab42fa7dd4e8f6e4aba47462051e3faa969e4bca6479784fbab0ac6f",
+        size_bytes=21_458_882,
+        urls=(f"{_RIFE}/rife49_ensemble_True_scale_1_sim.onnx",),
+        licence=(
+            "Practical-RIFE, code and weights: MIT. Whoever exported this file states neither a "
+            "licence nor how it was made."
+        ),
+        commercial="unclear",
+        commercial_reason=(
+            "Its publisher (yuvraj108c/rife-onnx) states no licence and no provenance; an export "
+            "of your own from Practical-RIFE is MIT."
+        ),
+        input_domain="Two neighbouring frames of any picture, and the share of time between them.",
     ),
 )
 
@@ -229,11 +371,11 @@ def require_licence(card: ModelCard, use: Use) -> None:
     """
     if licence_allows(card, use):
         return
-    cure = (
-        'set upscale.model = "lanczos"'
-        if card.task == "upscale"
-        else 'set faces.engine = "detail" or faces.strength = 0'
-    )
+    cure = {
+        "upscale": 'set upscale.model = "lanczos"',
+        "faces": 'set faces.engine = "detail" or faces.strength = 0',
+        "interpolate": 'set interpolate.engine = "dis"',
+    }[card.task]
     raise FinishError(
         f'{card.name} is refused by licence = "{use}": {card.commercial_reason} {card.licence} '
         f'Either {cure}, or, having settled the question yourself, set licence = "any".',

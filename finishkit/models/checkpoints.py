@@ -18,7 +18,7 @@ from finishkit.environment import models_dir
 from finishkit.errors import FinishError
 from finishkit.models import convert
 from finishkit.models.cards import ModelCard
-from finishkit.models.weights import MAX_BYTES, find, tensors_sha256
+from finishkit.models.weights import INSTALL, MAX_BYTES, find, tensors_sha256
 from finishkit.untrusted import shown
 
 _KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "OMP_NUM_THREADS")
@@ -31,7 +31,7 @@ def checkpoint_path(card: ModelCard) -> Path:
     Parameters
     ----------
     card : ModelCard
-        One of the ``faces`` nets.
+        One whose weights come as a checkpoint.
 
     Returns
     -------
@@ -46,7 +46,7 @@ def import_checkpoint(card: ModelCard, source: Path) -> Path:
     Parameters
     ----------
     card : ModelCard
-        One of the ``faces`` nets.
+        One whose weights come as a checkpoint.
     source : Path
         The ``.pth`` or ``.ckpt`` file.
 
@@ -60,6 +60,35 @@ def import_checkpoint(card: ModelCard, source: Path) -> Path:
     FinishError
         ``weights_missing`` when there is no such file, ``weights_changed`` when it is not the
         published one or holds anything but tensors.
+    """
+    content, _ = sealed(source, card.name, card)
+    path = checkpoint_path(card)
+    keep(path, content)
+    return path
+
+
+def sealed(source: Path, name: str, card: ModelCard | None = None) -> tuple[bytes, str]:
+    """Return a checkpoint as a safetensors file, and the digest of what it was made of.
+
+    Parameters
+    ----------
+    source : Path
+        ``.pth``, ``.pt`` or ``.ckpt``, which is unpickled in a child; or ``.safetensors``.
+    name : str
+        The net's.
+    card : ModelCard, optional
+        Whose published file it has to be.
+
+    Returns
+    -------
+    content : bytes
+        With the digests of source and tensors in its metadata.
+    source_sha256 : str
+
+    Raises
+    ------
+    FinishError
+        As :func:`import_checkpoint`.
 
     Notes
     -----
@@ -74,23 +103,27 @@ def import_checkpoint(card: ModelCard, source: Path) -> Path:
             f"There is no file {source} to import ({why}). Name the checkpoint.", "weights_missing"
         ) from error
     digest = hashlib.sha256(content).hexdigest()
-    if card.source_sha256 and digest != card.source_sha256:
+    if card is not None and card.source_sha256 and digest != card.source_sha256:
         raise FinishError(
             f"{source} is not the file that was published as {card.source}: its sha256 is "
             f"{digest[:12]}..., not {card.source_sha256[:12]}.... Download it again.",
             "weights_changed",
         )
-    path = checkpoint_path(card)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{card.name}.", dir=path.parent) as folder:
+    if source.suffix == ".safetensors":
+        return _sealed(source, content, digest), digest
+    models_dir().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{name}.", dir=models_dir()) as folder:
         part = Path(folder) / "part"
-        _unpickled(card, source, content, part)
+        _unpickled(source, content, part)
         del content
-        _write(path, folder, _sealed(source, part, digest))
-    return path
+        try:
+            made = untrusted.read_bytes(part, convert.FILE_BYTES)
+        except (OSError, untrusted.TooLargeError) as error:
+            raise _unusable(source, str(error)) from error
+        return _sealed(source, made, digest), digest
 
 
-def _unpickled(card: ModelCard, source: Path, content: bytes, part: Path) -> None:
+def _unpickled(source: Path, content: bytes, part: Path) -> None:
     """Have the child write the tensors of a checkpoint."""
     try:
         child = subprocess.run(
@@ -110,21 +143,25 @@ def _unpickled(card: ModelCard, source: Path, content: bytes, part: Path) -> Non
         ) from error
     if child.returncode:
         said = child.stderr.decode(errors="replace").strip().splitlines()
-        raise FinishError(
-            f"{source} cannot be converted ({shown(said[-1]) if said else 'it was ended'}). "
-            f"Download {card.source} again from where it is published.",
-            "weights_changed",
-        )
+        raise _unusable(source, said[-1] if said else "it was ended")
 
 
-def _sealed(source: Path, part: Path, digest: str) -> bytes:
+def _unusable(source: Path, why: str) -> FinishError:
+    return FinishError(
+        f"{source} cannot be converted ({shown(why)}). Download it again from where it is"
+        " published.",
+        "weights_changed",
+    )
+
+
+def _sealed(source: Path, made: bytes, digest: str) -> bytes:
     """Return what the child wrote as the file to keep, with digests; nothing of it is believed."""
     import safetensors
     import safetensors.torch
     import torch
 
     try:
-        tensors = safetensors.torch.load(untrusted.read_bytes(part, convert.FILE_BYTES))
+        tensors = safetensors.torch.load(made)
         strange = [
             name
             for name, t in tensors.items()
@@ -135,19 +172,63 @@ def _sealed(source: Path, part: Path, digest: str) -> bytes:
         told = {"source_sha256": digest, "tensors_sha256": _digest(tensors)}
         return safetensors.torch.save(tensors, metadata=told)
     except (OSError, safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise _unusable(source, str(error)) from error
+
+
+def keep(path: Path, content: bytes) -> None:
+    """Write weights whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        Replaced when it is there.
+    content : bytes
+        The whole file.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, part = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(part).replace(path)
+    except BaseException:
+        Path(part).unlink(missing_ok=True)
+        raise
+
+
+def tensors_of(content: bytes) -> dict[str, Any]:
+    """Return the tensors of a safetensors file; nothing is unpickled.
+
+    Parameters
+    ----------
+    content : bytes
+        The whole file.
+
+    Returns
+    -------
+    tensors : dict of str to torch.Tensor
+
+    Raises
+    ------
+    ValueError
+        When it is no such file.
+    FinishError
+        ``models_missing`` without safetensors.
+    """
+    try:
+        import safetensors
+        import safetensors.torch
+    except ImportError as error:
         raise FinishError(
-            f"{source} cannot be converted ({shown(str(error))}). Download it again.",
-            "weights_changed",
+            f"Weights cannot be read without safetensors and torch ({error}). Run: {INSTALL}",
+            "models_missing",
         ) from error
-
-
-def _write(path: Path, folder: str, data: bytes) -> None:
-    whole = Path(folder) / "whole"
-    with whole.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    whole.replace(path)
+    try:
+        return safetensors.torch.load(content)
+    except safetensors.SafetensorError as error:
+        raise ValueError(str(error)) from error
 
 
 def _digest(tensors: dict[str, Any]) -> str:
@@ -160,7 +241,7 @@ def ready_checkpoint(card: ModelCard) -> Path:
     Parameters
     ----------
     card : ModelCard
-        One of the ``faces`` nets.
+        One whose weights come as a checkpoint.
 
     Returns
     -------
@@ -184,13 +265,29 @@ def ready_checkpoint(card: ModelCard) -> Path:
     return import_checkpoint(card, source)
 
 
+def checkpoint_sha256(card: ModelCard) -> str:
+    """Return the digest of the tensors of a card's converted weights, as it was kept with them.
+
+    Parameters
+    ----------
+    card : ModelCard
+        One whose weights come as a checkpoint.
+
+    Raises
+    ------
+    FinishError
+        As :func:`load_checkpoint`.
+    """
+    return _digest(load_checkpoint(card))
+
+
 def load_checkpoint(card: ModelCard) -> dict[str, Any]:
     """Return a card's tensors, verified; nothing is unpickled here.
 
     Parameters
     ----------
     card : ModelCard
-        One of the ``faces`` nets.
+        One whose weights come as a checkpoint.
 
     Returns
     -------

@@ -1,9 +1,7 @@
 """Nets that know faces, built from a checkpoint's tensors; the packages are the user's."""
 
 import importlib
-import sys
 from collections.abc import Callable, Mapping
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -14,35 +12,30 @@ from finishkit.models.cards import ModelCard
 
 SPANDREL = 'pip install "finishkit[models]"'
 EXTRA = "pip install spandrel_extra_arches"
-REFERENCE = 'pip install "finishkit[reference]"'
 
 FIDELITY = 0.8
 """CodeFormer's w: 1 follows the picture given, 0 the code book's idea of a face."""
 
-_MOVED = "torchvision.transforms.functional_tensor"
-
 Net = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
-def require_face_net(card: ModelCard, *, own_package: bool = False) -> None:
+def require_face_net(card: ModelCard) -> None:
     """Make sure that the package which holds a net's architecture is installed.
 
     Parameters
     ----------
     card : ModelCard
         One of the ``faces`` nets.
-    own_package : bool
-        Ask for the package the net was published in, not for spandrel.
 
     Raises
     ------
     FinishError
         Code ``models_missing``, with the command that installs it.
     """
-    _architecture(card, own_package)
+    _architecture(card)
 
 
-def load_face_net(card: ModelCard, tensors: Mapping[str, Any], *, own_package: bool = False) -> Net:
+def load_face_net(card: ModelCard, tensors: Mapping[str, Any]) -> Net:
     """Return a face net ready to run.
 
     spandrel's own call is not used: for GFPGAN it leaves out the scaling to [-1, 1] the net was
@@ -54,8 +47,6 @@ def load_face_net(card: ModelCard, tensors: Mapping[str, Any], *, own_package: b
         One of the ``faces`` nets.
     tensors : Mapping of str to torch.Tensor
         Its weights.
-    own_package : bool
-        Use the package the net was published in, not spandrel.
 
     Returns
     -------
@@ -69,7 +60,7 @@ def load_face_net(card: ModelCard, tensors: Mapping[str, Any], *, own_package: b
     """
     import torch
 
-    build = _architecture(card, own_package)
+    build = _architecture(card)
     try:
         model = build(dict(tensors))
     except (KeyError, RuntimeError, ValueError, IndexError) as error:
@@ -96,19 +87,60 @@ def load_face_net(card: ModelCard, tensors: Mapping[str, Any], *, own_package: b
     return net
 
 
-def _architecture(card: ModelCard, own_package: bool) -> Callable[[dict[str, Any]], Any]:
+def _architecture(card: ModelCard) -> Callable[[dict[str, Any]], Any]:
     if card.arch == "gfpgan-clean":
-        if own_package:
-            net = _imported("gfpgan.archs.gfpganv1_clean_arch", card, REFERENCE).GFPGANv1Clean
-        else:
-            net = _imported("spandrel.architectures.GFPGAN", card, SPANDREL).GFPGAN
+        net = _imported("spandrel.architectures.GFPGAN", card, SPANDREL).GFPGAN
         return lambda tensors: _gfpgan(net, tensors)
-    if card.arch == "restoreformer":
-        arch = _imported("spandrel.architectures.RestoreFormer", card, SPANDREL).RestoreFormerArch
-    else:
+    if card.arch == "codeformer":
         inside = "spandrel_extra_arches.architectures.CodeFormer"
         arch = _imported(inside, card, EXTRA).CodeFormerArch
-    return lambda tensors: arch().load(tensors).model
+        return lambda tensors: arch().load(tensors).model
+    if card.arch not in ("restoreformer", "restoreformer-pp"):
+        raise FinishError(f"{card.name} is not a net that restores faces.", "wrong_model")
+    parts = _imported("spandrel.architectures.RestoreFormer", card, SPANDREL)
+    if card.arch == "restoreformer":
+        return lambda tensors: parts.RestoreFormerArch().load(tensors).model
+    decoders = _imported(
+        "spandrel.architectures.RestoreFormer.__arch.restoreformer_arch", card, SPANDREL
+    )
+    return lambda tensors: _restoreformer_pp(parts, decoders, tensors)
+
+
+def _restoreformer_pp(parts: Any, decoders: Any, tensors: dict[str, Any]) -> Any:
+    """Build RestoreFormer++: its decoder also looks back at twice the width, with four heads.
+
+    spandrel reads only the first RestoreFormer, whose parts are the same. The checkpoint is one of
+    a training run: the net lies under ``vqvae.``, beside the losses it was trained with.
+    """
+    prefix = "vqvae."
+    own = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+    own = own or tensors
+    width = own["encoder.conv_in.weight"].shape[0]
+    model = parts.RestoreFormer(ch=width, head_size=4, **_code_book(own))
+    model.decoder = decoders.MultiHeadDecoderTransformer(
+        ch=width,
+        out_ch=3,
+        ch_mult=(1, 2, 2, 4, 4, 8),
+        attn_resolutions=(16, 32),
+        z_channels=own["quant_conv.weight"].shape[1],
+        head_size=4,
+    )
+    model.load_state_dict(own, strict=True)
+
+    def looks_back(_: Any, given: tuple[Any, dict[str, Any]]) -> tuple[Any, dict[str, Any]]:
+        return given[0], {**given[1], "block_4_atten": given[1]["block_4"]}
+
+    model.decoder.register_forward_pre_hook(looks_back)
+    return model
+
+
+def _code_book(tensors: dict[str, Any]) -> dict[str, int]:
+    entries, width = tensors["quantize.embedding.weight"].shape
+    return {
+        "n_embed": entries,
+        "embed_dim": width,
+        "z_channels": tensors["quant_conv.weight"].shape[1],
+    }
 
 
 def _gfpgan(net: Any, tensors: dict[str, Any]) -> Any:
@@ -135,7 +167,7 @@ def _gfpgan(net: Any, tensors: dict[str, Any]) -> Any:
 def _imported(name: str, card: ModelCard, install: str) -> Any:
     package = name.partition(".")[0]
     try:
-        return _with_moved(name) if package == "gfpgan" else importlib.import_module(name)
+        return importlib.import_module(name)
     except ImportError as error:
         more = " It is for non-commercial use." if package == "spandrel_extra_arches" else ""
         raise FinishError(
@@ -143,16 +175,3 @@ def _imported(name: str, card: ModelCard, install: str) -> Any:
             'faces.engine = "detail".',
             "models_missing",
         ) from error
-
-
-def _with_moved(name: str) -> Any:
-    """Import GFPGAN's package; basicsr below it asks for a module torchvision has moved."""
-    functional: Any = importlib.import_module("torchvision.transforms.functional")
-    stand_in = ModuleType(_MOVED)
-    stand_in.rgb_to_grayscale = functional.rgb_to_grayscale  # type: ignore[attr-defined]
-    added = sys.modules.setdefault(_MOVED, stand_in) is stand_in
-    try:
-        return importlib.import_module(name)
-    finally:
-        if added:
-            del sys.modules[_MOVED]

@@ -1,4 +1,4 @@
-"""RIFE, as an ONNX file that the user brings: found, verified, run by onnxruntime.
+"""RIFE, as an ONNX file that the user brings or pulls: found, verified, run by onnxruntime.
 
 Neither RIFE's code nor its weights are part of finishkit. Any version does that is exported with
 the inputs ``img0`` and ``img1`` (1, 3, h, w) and ``timestep``, and one picture as output.
@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 
 from finishkit.environment import models_dir
 from finishkit.errors import FinishError
-from finishkit.models.cards import ModelCard
+from finishkit.models.cards import CARDS, ModelCard
 from finishkit.models.weights import read_verified
 from finishkit.onnxfile import require_plain
 
 FILE: Final = "rife.onnx"
+"""An export of the user's."""
+PULLED: Final = CARDS["rife-4.9"]
+"""An export that is published; ``finishkit models pull`` fetches it."""
 SIDES: Final = 64
 """RIFE halves its input up to six times: both sides are filled up to a multiple of this."""
 INPUTS: Final = {"img0", "img1", "timestep"}
@@ -33,6 +36,8 @@ def rife_card(sha256: str) -> ModelCard:
     sha256 : str
         Of the file, as the template's ``interpolate.rife_sha256`` pins it.
     """
+    if sha256 == PULLED.source_sha256:
+        return PULLED
     return ModelCard(
         name="rife",
         task="interpolate",
@@ -64,13 +69,15 @@ def verified_rife(sha256: str) -> Path:
         ``weights_missing`` with the commands that put it there; ``weights_changed`` when it is
         another file than the template's.
     """
-    path = models_dir() / FILE
+    path = _path(sha256)
     if not path.is_file():
         raise FinishError(
             f'interpolate.engine = "rife" needs a RIFE net as an ONNX file, and {path} is not '
-            "there; nobody publishes one to fetch. Export one (Practical-RIFE, MIT; inputs img0, "
-            f"img1, timestep), then run: mkdir -p '{path.parent}' && cp YOUR_RIFE.onnx '{path}' && "
-            f"sha256sum '{path}', and set interpolate.rife_sha256 to the sum. Or set "
+            f"there. finishkit models pull {PULLED.name} fetches one whose publisher states no "
+            f"licence; set interpolate.rife_sha256 to {PULLED.source_sha256}. Or export one "
+            "(Practical-RIFE, MIT; inputs img0, img1, timestep), then run: mkdir -p "
+            f"'{path.parent}' && cp YOUR_RIFE.onnx '{models_dir() / FILE}' && sha256sum "
+            f"'{models_dir() / FILE}', and set interpolate.rife_sha256 to the sum. Or set "
             'interpolate.engine = "dis".',
             "weights_missing",
         )
@@ -84,6 +91,14 @@ def verified_rife(sha256: str) -> Path:
         )
     _content(path, sha256)
     return path
+
+
+def _path(sha256: str) -> Path:
+    """Return where the net with this digest lies: the one that was pulled, or the user's."""
+    pulled = models_dir() / PULLED.source
+    own = models_dir() / FILE
+    wants_pulled = sha256 == PULLED.source_sha256 or (not sha256 and not own.is_file())
+    return pulled if wants_pulled and pulled.is_file() else own
 
 
 def _content(path: Path, sha256: str) -> bytes:
@@ -153,7 +168,7 @@ def rife_between(
         As :func:`verified_rife`; ``models_missing`` without onnxruntime; ``weights_changed`` when
         the file is no such net.
     """
-    session = _session(models_dir() / FILE, sha256)
+    session = _session(_path(sha256), sha256)
     height, width = start.shape[:2]
     below, right = -height % SIDES, -width % SIDES
 

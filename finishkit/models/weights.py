@@ -6,9 +6,7 @@ Nothing is downloaded and nothing is unpickled here; see :mod:`finishkit.models.
 import hashlib
 import importlib.util
 import json
-import os
 import struct
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -241,20 +239,10 @@ def _decode_to(path: Path, card: ModelCard) -> None:
             f"{card.sha256[:12]}...: this version of finishkit cannot use them.",
             "weights_changed",
         )
-    data = _module("safetensors.numpy").save(dict(weights))
-    path.parent.mkdir(parents=True, exist_ok=True)
     # Several workers may decode at once: each writes its own file, the last rename wins, and all
     # of them hold the same tensors.
-    handle, part = tempfile.mkstemp(prefix=f".{card.name}.", suffix=".part", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(part).replace(path)
-    except BaseException:
-        Path(part).unlink(missing_ok=True)
-        raise
+    keep = _module("finishkit.models.checkpoints").keep
+    keep(path, _module("safetensors.numpy").save(dict(weights)))
 
 
 def decoded_path(card: ModelCard) -> Path:
@@ -295,6 +283,12 @@ def verify_decoded(card: ModelCard) -> None:
 
 
 def _ready(card: ModelCard) -> tuple[Path, dict[str, Any]]:
+    if card.arch == "spandrel":
+        tensors = _module("finishkit.models.own").own_tensors(card)
+        return cache_dir() / card.source, tensors
+    if card.checkpoint:
+        checkpoints = _module("finishkit.models.checkpoints")
+        return checkpoints.ready_checkpoint(card), checkpoints.load_checkpoint(card)
     path = decoded_path(card)
     tensors = _verified_cache(path, card)
     if tensors is None:
@@ -307,6 +301,22 @@ def _ready(card: ModelCard) -> tuple[Path, dict[str, Any]]:
             "weights_changed",
         )
     return path, tensors
+
+
+def tensors_of_card(card: ModelCard) -> dict[str, Any]:
+    """Return a net's tensors, verified, under the names of the published checkpoints.
+
+    Parameters
+    ----------
+    card : ModelCard
+        One of the ``upscale`` nets.
+
+    Raises
+    ------
+    FinishError
+        As :func:`weights_path`.
+    """
+    return _ready(card)[1]
 
 
 def weights_path(card: ModelCard) -> Path:
@@ -330,6 +340,17 @@ def weights_path(card: ModelCard) -> Path:
         command that installs them), or the weights are not those of the card.
     """
     return _ready(card)[0]
+
+
+def _fill(net: "torch.nn.Module", tensors: dict[str, Any], card: ModelCard) -> None:
+    try:
+        net.load_state_dict(tensors, strict=True)
+    except RuntimeError as error:
+        raise FinishError(
+            f"The weights of {card.name} do not fit its net ({str(error)[:200]}). Put the right"
+            f" {card.source} there.",
+            "weights_changed",
+        ) from error
 
 
 def load(
@@ -360,7 +381,11 @@ def load(
     """
     torch = _module("torch")
     _, tensors = _ready(card)
-    net = _module("finishkit.models.nets").NETS[card.arch]()
-    net.load_state_dict(tensors, strict=True)
+    if card.arch == "spandrel":
+        net = _module("finishkit.models.own").own_net(card, tensors)
+        dtype = net.bearable(dtype or torch.float32)
+    else:
+        net = _module("finishkit.models.nets").NETS[card.arch]()
+        _fill(net, tensors, card)
     net = net.to(device=device, dtype=dtype or torch.float32, memory_format=torch.channels_last)
     return net.eval().requires_grad_(False)

@@ -10,13 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finishkit.models import CARDS, ModelCard
-from finishkit.models.checkpoints import load_checkpoint, ready_checkpoint
+from finishkit.models.checkpoints import (
+    checkpoint_sha256,
+    load_checkpoint,
+    ready_checkpoint,
+)
 from finishkit.models.face_nets import load_face_net, require_face_net
+from finishkit.models.reference_faces import HELPERS, load_gfpganer, require_gfpganer
 from finishkit.stages import face_crop
 from finishkit.stages.face_crop import Picture, Protect
 from finishkit.stages.face_detail import definition, softness
 
-EngineName = Literal["detail", "gfpgan", "restoreformer", "codeformer", "reference"]
+EngineName = Literal[
+    "detail", "gfpgan", "restoreformer", "restoreformer-pp", "codeformer", "reference"
+]
 
 NET_SIDE_PX = 512
 """Side of the crop every face net was trained on."""
@@ -47,11 +54,24 @@ class EngineInfo:
     card : ModelCard or None
         Its net; None for the engine that has none.
     own_package : bool
-        Runs the net of the package it was published in, not spandrel's.
+        Runs the package the net was published in, whole, not the net alone.
     """
 
     card: ModelCard | None
     own_package: bool = False
+
+    @property
+    def cards(self) -> tuple[ModelCard, ...]:
+        """All nets it loads, for the licence's sake."""
+        helpers = HELPERS if self.own_package else ()
+        return () if self.card is None else (self.card, *helpers)
+
+    @property
+    def unpinned_sha256(self) -> str:
+        """Digest of the weights that were brought, where none is published; else empty."""
+        if self.card is None or self.card.source_sha256:
+            return ""
+        return checkpoint_sha256(self.card)
 
     def require(self) -> None:
         """Make sure that weights and packages are there, converting the weights once.
@@ -61,37 +81,26 @@ class EngineInfo:
         FinishError
             Codes ``weights_missing``, ``weights_changed`` and ``models_missing``.
         """
-        if self.card is not None:
-            ready_checkpoint(self.card)
-            require_face_net(self.card, own_package=self.own_package)
+        if self.card is None:
+            return
+        if self.own_package:
+            require_gfpganer(self.card)
+            return
+        ready_checkpoint(self.card)
+        require_face_net(self.card)
 
 
 ENGINES: Mapping[EngineName, EngineInfo] = {
     "detail": EngineInfo(card=None),
     "gfpgan": EngineInfo(card=CARDS["gfpgan-v1.4"]),
     "restoreformer": EngineInfo(card=CARDS["restoreformer"]),
+    "restoreformer-pp": EngineInfo(card=CARDS["restoreformer-pp"]),
     "codeformer": EngineInfo(card=CARDS["codeformer-v0.1.0"]),
     "reference": EngineInfo(card=CARDS["gfpgan-v1.4"], own_package=True),
 }
 """``detail`` gives back what blur took, out of the face itself: no net, no licence, nothing drawn.
-The others know what faces look like and draw what they expect; ``reference`` is GFPGAN as its own
-package runs it, to compare with."""
-
-
-def net_of(engine: EngineName) -> ModelCard | None:
-    """Return the card of the net an engine uses, for the licence's sake.
-
-    Parameters
-    ----------
-    engine : str
-        As in the template.
-
-    Returns
-    -------
-    card : ModelCard or None
-        None for ``detail``, which uses none.
-    """
-    return ENGINES[engine].card
+The others know what faces look like and draw what they expect; ``reference`` is ``GFPGANer`` of
+GFPGAN's own package on the aligned crops, to compare with."""
 
 
 def restorer(engine: EngineName, protect: Protect) -> Engine:
@@ -122,7 +131,9 @@ def restorer(engine: EngineName, protect: Protect) -> Engine:
 
 @functools.cache
 def _net(card: ModelCard, own_package: bool) -> Callable[[NDArray[Any]], NDArray[Any]]:
-    return load_face_net(card, load_checkpoint(card), own_package=own_package)
+    if own_package:
+        return load_gfpganer(card)
+    return load_face_net(card, load_checkpoint(card))
 
 
 def _invented(

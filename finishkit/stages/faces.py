@@ -14,12 +14,12 @@ from finishkit.settings import FacesSettings
 from finishkit.shots import ShotId
 from finishkit.stages import Notes, ShotInput, face_crop, face_tracks
 from finishkit.stages.face_crop import Matrix, Points, Protect
-from finishkit.stages.face_engines import ENGINES, Engine, EngineName, net_of, restorer
+from finishkit.stages.face_engines import ENGINES, Engine, EngineName, restorer
 from finishkit.stages.face_steady import calmed, steadied
 from finishkit.stages.face_tracks import Track, intervals, judgeable, match
 from finishkit.stages.streaming import Picture, rechunked, singles
 
-__all__ = ["ENGINES", "Faces", "FacesStage", "net_of"]
+__all__ = ["ENGINES", "Faces", "FacesStage"]
 
 Pixels = NDArray[np.float32]
 
@@ -269,6 +269,8 @@ class Faces:
     detect_every_frames : int
     backend : str
         As settled by :func:`finishkit.measure.identity.choose_backend`.
+    net_sha256 : str
+        Of the weights, where no digest of them is published; else empty.
     """
 
     strength: float
@@ -277,6 +279,7 @@ class Faces:
     detect_every_frames: int
     protect: Protect = "on"
     backend: str = "dlib"
+    net_sha256: str = ""
 
     def __call__(self, frames: Iterator[Frames], notes: Notes) -> Iterator[Frames]:
         """Yield the frames with treated faces.
@@ -349,5 +352,9 @@ class FacesStage:
         """
         if settings.strength == 0:
             return dict.fromkeys((shot.id for shot in shots), None)
-        ENGINES[settings.engine].require()
-        return {shot.id: Faces(**dict(settings), backend=backend) for shot in shots}
+        engine = ENGINES[settings.engine]
+        engine.require()
+        digest = engine.unpinned_sha256
+        return {
+            shot.id: Faces(**dict(settings), backend=backend, net_sha256=digest) for shot in shots
+        }

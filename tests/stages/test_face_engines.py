@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 
 from finishkit.errors import FinishError
@@ -15,7 +16,7 @@ from finishkit.models.checkpoints import import_checkpoint
 from finishkit.models.face_nets import load_face_net
 from finishkit.settings import FacesSettings
 from finishkit.stages import face_crop, face_engines
-from finishkit.stages.face_engines import net_of, restorer
+from finishkit.stages.face_engines import ENGINES, restorer
 from finishkit.stages.faces import FacesStage
 
 
@@ -42,6 +43,20 @@ def restoreformer_tensors() -> dict[str, torch.Tensor]:
     ).state_dict()
 
 
+def restoreformer_pp_tensors() -> dict[str, torch.Tensor]:
+    """As the checkpoint of a training run has it: the net under a name, losses beside it."""
+    from spandrel.architectures.RestoreFormer.__arch import restoreformer_arch as parts
+
+    torch.manual_seed(1)
+    sizes = {"ch": 32, "z_channels": 32}
+    model = parts.RestoreFormer(n_embed=8, embed_dim=32, head_size=4, **sizes)
+    model.decoder = parts.MultiHeadDecoderTransformer(
+        out_ch=3, ch_mult=(1, 2, 2, 4, 4, 8), attn_resolutions=(16, 32), head_size=4, **sizes
+    )
+    own = {f"vqvae.{name}": tensor for name, tensor in model.state_dict().items()}
+    return {**own, "loss.perceptual.weight": torch.ones(3)}
+
+
 def picture(side_px: int) -> np.ndarray:
     from skimage import data
 
@@ -51,7 +66,11 @@ def picture(side_px: int) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("name", "tensors"),
-    [("gfpgan-v1.4", gfpgan_tensors), ("restoreformer", restoreformer_tensors)],
+    [
+        ("gfpgan-v1.4", gfpgan_tensors),
+        ("restoreformer", restoreformer_tensors),
+        ("restoreformer-pp", restoreformer_pp_tensors),
+    ],
 )
 def test_a_net_takes_its_width_from_the_weights_and_answers_alike_each_time(name, tensors) -> None:
     net = load_face_net(CARDS[name], tensors())
@@ -94,38 +113,49 @@ def test_from_the_users_file_to_a_residual_that_keeps_light_and_skin(
 
 
 def test_engines_without_weights_say_what_to_do() -> None:
-    for engine in ("gfpgan", "restoreformer", "codeformer", "reference"):
+    for engine in ("gfpgan", "restoreformer", "restoreformer-pp", "codeformer"):
         with pytest.raises(FinishError, match="finishkit models import") as caught:
             FacesStage().fit([], FacesSettings(engine=engine))
         assert caught.value.code == "weights_missing"
-        card = net_of(engine)
-        assert card is not None
+        (card,) = ENGINES[engine].cards
         assert card.source in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("name", "package", "own"),
+    ("name", "package", "inside"),
     [
-        ("codeformer-v0.1.0", "spandrel_extra_arches", False),
-        ("gfpgan-v1.4", "gfpgan", True),
-        ("gfpgan-v1.4", "spandrel", False),
+        (
+            "codeformer-v0.1.0",
+            "spandrel_extra_arches",
+            "spandrel_extra_arches.architectures.CodeFormer",
+        ),
+        ("gfpgan-v1.4", "spandrel", "spandrel.architectures.GFPGAN"),
     ],
 )
 def test_a_missing_package_is_named_with_its_command(
-    name: str, package: str, own: bool, monkeypatch: pytest.MonkeyPatch
+    name: str, package: str, inside: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    inside = {
-        "spandrel": "spandrel.architectures.GFPGAN",
-        "gfpgan": "gfpgan.archs.gfpganv1_clean_arch",
-    }.get(package, "spandrel_extra_arches.architectures.CodeFormer")
     monkeypatch.setitem(sys.modules, inside, None)
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(FinishError, match="pip install") as caught:
-        load_face_net(CARDS[name], {}, own_package=own)
+        load_face_net(CARDS[name], {})
     assert caught.value.code == "models_missing"
     assert package in str(caught.value)
 
 
+def test_weights_whose_digest_nobody_publishes_are_known_by_their_own(tmp_path: Path) -> None:
+    card = CARDS["restoreformer-pp"]
+    assert ENGINES["restoreformer"].unpinned_sha256 == ""
+    found = []
+    for value in (1.0, 2.0):
+        file = tmp_path / "brought.safetensors"
+        safetensors.torch.save_file({"vqvae.a": torch.tensor([value])}, file)
+        import_checkpoint(card, file)
+        found.append(ENGINES["restoreformer-pp"].unpinned_sha256)
+    assert len(set(found)) == 2
+    assert all(len(digest) == 64 for digest in found)
+
+
 def test_the_default_needs_no_net() -> None:
-    assert net_of("detail") is None
+    assert ENGINES["detail"].cards == ()
     assert FacesStage().fit([], FacesSettings()) == {}

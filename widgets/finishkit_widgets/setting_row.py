@@ -10,6 +10,7 @@ import ipywidgets
 from annotated_types import Interval
 from pydantic.fields import FieldInfo
 
+from finishkit.brought import upscaler_names
 from finishkit.template import Look
 
 
@@ -272,7 +273,7 @@ def _tidy(value: Any) -> Any:
 def _control(setting: Setting, value: Any) -> Any:
     layout = ipywidgets.Layout(flex="1 1 auto", min_width="120px", width="auto")
     if not setting.step:
-        choices = typing.get_args(field_of(setting.path).annotation)
+        choices = typing.get_args(field_of(setting.path).annotation) or upscaler_names()
         return ipywidgets.Dropdown(options=choices, value=value, layout=layout)
     low, high = bounds_of(setting.path)
     if setting.unit == "px":
