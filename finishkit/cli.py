@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from finishkit.cli_deliver import add_deliver_verb
 from finishkit.cli_models import models_app
 from finishkit.cli_night import add_night_verbs, finish_batch, show_nights, show_overview
 from finishkit.cli_options import (
@@ -39,6 +40,7 @@ app = typer.Typer(
 app.add_typer(models_app, name="models")
 add_show_verbs(app)
 add_night_verbs(app)
+add_deliver_verb(app)
 
 USAGE_CODES = frozenset(
     {"unknown_setting", "bad_setting", "unknown_genre", "no_folder", "no_clips", "no_such_shot",

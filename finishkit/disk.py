@@ -26,6 +26,8 @@ MASTER_BYTES_PX = 0.06
 on real footage: 0.020 to 0.048 on the mean of an episode, 0.054 at most for one shot."""
 GRAIN = 1.6
 """So many times the bytes where grain is kept, see :func:`finishkit.frames.master_encoding`."""
+DELIVERY = ("delivery/", "work/delivery_")
+"""How the names of delivery files begin, see :mod:`finishkit.deliver`."""
 OPEN_FILES, LEAST_OPEN_FILES = 1024, 256
 REPORT_BYTES, SHOT_BYTES = 4 * 2**20, 300 * 2**10
 """Report, notebook and logs of an episode, and what is kept of each shot's measurements."""
@@ -100,7 +102,9 @@ def _master_rate(look: Look, clips: list[Index]) -> Fraction:
 
 
 def _standing(folder: Path) -> int:
-    return sum(e.bytes for n, e in _recorded(folder).entries.items() if (folder / n).is_file())
+    # Delivery files are no part of a night: what stands of them saves it nothing.
+    entries = {n: e for n, e in _recorded(folder).entries.items() if not n.startswith(DELIVERY)}
+    return sum(e.bytes for n, e in entries.items() if (folder / n).is_file())
 
 
 def _recorded(folder: Path) -> Manifest:

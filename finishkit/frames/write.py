@@ -126,10 +126,7 @@ def write_frames(
         See :func:`finishkit.errors.write_error`: a full disk, a missing folder.
     """
     count = 0
-    # bitexact: no encoder tag, no random track id, so equal pictures are equal bytes.
-    options = {"fflags": "+bitexact"}
-    if encoding.container == "mp4":
-        options["movflags"] = "+faststart"
+    options = muxer_options(encoding.container)
     try:
         with contextlib.ExitStack() as stack:
             out = stack.enter_context(
@@ -146,7 +143,7 @@ def write_frames(
             for chunk in frames:
                 for i in range(len(chunk)):
                     if count == 0:
-                        _configure(stream, chunk.data.shape[2], chunk.data.shape[1], encoding)
+                        configure(stream, chunk.data.shape[2], chunk.data.shape[1], encoding)
                     frame = to_frame(chunk.data[i], encoding.pixel_format)
                     frame.pts = count
                     frame.time_base = 1 / rate_fps
@@ -163,8 +160,45 @@ def write_frames(
     return count
 
 
-def _configure(stream: VideoStream, width: int, height: int, encoding: Encoding) -> None:
-    if encoding.pixel_format == "yuv420p" and (width % 2 or height % 2):
+HEVC_TAG = "hvc1"
+"""Of HEVC in an MP4: Apple's players take no other, and FFmpeg writes hev1 when nothing is said."""
+_HEVC_ENCODERS = frozenset({"libx265", "hevc_nvenc"})
+
+
+def muxer_options(container: str) -> dict[str, str]:
+    """Return how files are laid out: equal pictures are equal bytes, an MP4's index comes first.
+
+    Parameters
+    ----------
+    container : str
+        As FFmpeg calls it.
+    """
+    # bitexact: no encoder tag, no random track id.
+    options = {"fflags": "+bitexact"}
+    if container == "mp4":
+        options["movflags"] = "+faststart"
+    return options
+
+
+def configure(stream: VideoStream, width: int, height: int, encoding: Encoding) -> None:
+    """Set a new picture track's size, format, threads, tag and colour, before its first frame.
+
+    Parameters
+    ----------
+    stream : VideoStream
+        Just added to its file.
+    width, height : int
+        Pixels.
+    encoding : Encoding
+        Whose track it is.
+
+    Raises
+    ------
+    FinishError
+        ``odd_size`` when a side cannot be halved for 4:2:0.
+    """
+    halved = encoding.pixel_format in ("yuv420p", "yuv420p10le", "p010le")
+    if halved and (width % 2 or height % 2):
         raise FinishError(
             f"{width}x{height} cannot be written as 4:2:0: both sides must be even.", "odd_size"
         )
@@ -172,6 +206,8 @@ def _configure(stream: VideoStream, width: int, height: int, encoding: Encoding)
     stream.pix_fmt = encoding.pixel_format
     context = stream.codec_context
     context.thread_count = encoding.threads
+    if encoding.container == "mp4" and encoding.codec in _HEVC_ENCODERS:
+        context.codec_tag = HEVC_TAG
     context.color_primaries = 1
     context.color_trc = 1
     context.colorspace = 1
