@@ -20,6 +20,8 @@ import av.logging
 import numpy as np
 from av.video.codeccontext import VideoCodecContext
 
+from finishkit.frames.scheduling import scheduled_as_before
+
 PIXEL_FORMATS: Final = {
     "libx264": "yuv420p",
     "libx265": "yuv420p10le",
@@ -150,6 +152,7 @@ def _why_not(name: str) -> str:
     return "" if count == _FRAMES else f"{count} of {_FRAMES} frames came out"
 
 
+@scheduled_as_before()
 def _encoded(name: str) -> tuple[list[Any], VideoCodecContext]:
     pixel_format = PIXEL_FORMATS[name]
     encoder = cast(VideoCodecContext, av.CodecContext.create(name, "w"))

@@ -14,6 +14,7 @@ from av.video.stream import VideoStream
 
 from finishkit.errors import FinishError, write_error
 from finishkit.frames.probe import opened, video_stream
+from finishkit.frames.scheduling import scheduled_as_before
 from finishkit.frames.sound import carry_sound
 from finishkit.frames.write import Encoding, configure, muxer_options
 from finishkit.working import beating
@@ -74,9 +75,13 @@ def encode_again(
             write_sound = carry_sound(out, track, source)
             frames = clip.decode(video_stream(clip, source))
             for frame in beating(itertools.islice(frames, most_frames)):
+                given = _given(frame, count, rate_fps, encoding.pixel_format)
                 if count == 0:
                     configure(stream, frame.width, frame.height, encoding)
-                out.mux(stream.encode(_given(frame, count, rate_fps, encoding.pixel_format)))
+                    with scheduled_as_before():  # the first frame opens the encoder
+                        out.mux(stream.encode(given))
+                else:
+                    out.mux(stream.encode(given))
                 count += 1
             if count:
                 out.mux(stream.encode(None))

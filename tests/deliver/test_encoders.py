@@ -1,7 +1,9 @@
 """Encoders are tried, not assumed; each gives equal bytes for equal pictures."""
 
 import hashlib
+import os
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
@@ -14,6 +16,7 @@ from finishkit.errors import FinishError
 from finishkit.frames import encoders, master_encoding, write_frames
 from finishkit.frames.encoders import SOFTWARE_ENCODERS, Trial, tried
 from finishkit.frames.likeness import likeness
+from finishkit.frames.scheduling import scheduled_as_before
 from finishkit.frames.transcode import _given, encode_again
 from tests import synth
 
@@ -61,6 +64,16 @@ def test_equal_pictures_are_equal_bytes(tmp_path, clip, codec):
         encode_again(path, clip, rate_fps=Fraction(24), encoding=encoding)
         digests.add(hashlib.sha256(path.read_bytes()).hexdigest())
     assert len(digests) == 1
+
+
+def test_no_encoder_takes_the_machine_for_itself(tmp_path, clip):
+    """For root SVT-AV1 goes real-time, and every test after it would wait for this process."""
+    for codec in Codec:
+        encoding = choose(codec, hardware=Hardware.OFF).encoding(Fraction(24))
+        with scheduled_as_before():
+            encode_again(tmp_path / f"{codec}.mp4", clip, rate_fps=Fraction(24), encoding=encoding)
+            threads = [int(task.name) for task in Path("/proc/self/task").iterdir()]
+            assert {os.sched_getscheduler(thread) for thread in threads} == {os.SCHED_OTHER}
 
 
 def test_eight_bits_become_ten_by_a_shift_and_nothing_else():

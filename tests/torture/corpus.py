@@ -16,6 +16,7 @@ from typing import Any
 import av
 import numpy as np
 
+from finishkit.frames.scheduling import scheduled_as_before
 from tests.torture.mutators import ALL, PAYLOAD, boxes, elements
 
 WIDTH_PX, HEIGHT_PX, COUNT, RATE_FPS = 128, 224, 24, 24
@@ -133,6 +134,7 @@ def times_ms(base: Base) -> list[int]:
     return [round(1000 * (base.start_s + i / RATE_FPS)) + jitter(i) for i in range(base.count)]
 
 
+@scheduled_as_before()
 def write(base: Base, path: Path) -> Path:
     """Make a clip."""
     mux = {"fflags": "+bitexact", **base.mux}
