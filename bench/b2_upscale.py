@@ -1,5 +1,6 @@
 """B2: enlarge frames by four with the same weights, against RealESRGANer, stock and tuned."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,8 @@ FAST, PHOTO = "realesr-animevideov3", "realesrgan-x4plus"
 def rows(at: Workplace) -> list[Row]:
     """Return the rows: the fast net at two sizes, the photographic one at a small size."""
     on_gpu = at.device == "cuda"
-    fast = {"stock": 6.0, "tuned": 3.0} if on_gpu else {"stock": 4.0, "tuned": 2.2}
+    # The bar on a CPU was set against a RealESRGANer whose allocator alone is told better.
+    fast = {"stock": 6.0, "tuned": 3.0} if on_gpu else {"stock": 4.0, "allocator": 2.2}
     photo = {"stock": 2.5 if on_gpu else 2.0}
     if at.tiny:
         return [_row(at, "B2.srvgg_540x960", FAST, (36, 64), 1, fast)]
@@ -57,29 +59,33 @@ def _row(
     weights = str(at.folder / f"{name}.pth")
     given = {"pictures": str(pictures), "model": model, "device": at.device, "weights": weights}
 
-    def peer(tuned: bool) -> Spec:
+    def peer(tuned: bool, env: Mapping[str, str]) -> Spec:
         return Spec(
             module="bench.peers.upscale",
             given={**given, "tuned": tuned},
             units=count,
-            env=TUNED if tuned else {},
+            env=env,
             peer=True,
             install=INSTALL,
         )
 
     width, height = size
+    peers = {"stock": peer(False, {}), "tuned": peer(True, TUNED)}
+    if at.device == "cpu":
+        peers["allocator"] = peer(False, TUNED)
     return Row(
         name=name,
         title=f"{model}: {width}x{height} to {4 * width}x{4 * height}, nothing encoded",
         unit="frame",
-        sides={**_ours(at, given, count, also_torch), "stock": peer(False), "tuned": peer(True)},
+        sides={**_ours(at, given, count, also_torch), **peers},
         floors=floors,
         parameters={"model": model, "width_px": width, "height_px": height, "frames": count},
         compare=same_pictures,
         notes=(
-            "Peer: RealESRGANer.enhance, the same weights, untiled. Tuned: glibc told to keep"
-            " large blocks, channels_last, cudnn.benchmark, bfloat16 where the processor computes"
-            " in it. Plain torch, where it is told: the same net and the steps of that package,"
-            " written down anew: a frame at a time, float32 up and down, rounded on the host."
+            "Peer: RealESRGANer.enhance, the same weights, untiled. Allocator: glibc told to keep"
+            " large blocks. Tuned: that, channels_last, cudnn.benchmark, bfloat16 where the"
+            " processor computes in it. Plain torch, where it is told: the same net and the steps"
+            " of that package, written down anew: a frame at a time, float32 up and down, rounded"
+            " on the host."
         ),
     )

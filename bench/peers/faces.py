@@ -83,7 +83,9 @@ class FacePass:
         import torch
 
         device = next(self._made.gfpgan.parameters()).device
-        x = torch.from_numpy(self._crop.transpose(2, 0, 1)[None] * 2 - 1).to(device)
+        # Planes in order: the package's net views its features as they lie.
+        planes = np.ascontiguousarray(self._crop.transpose(2, 0, 1)[None])
+        x = torch.from_numpy(planes * 2 - 1).to(device)
         with torch.no_grad():
             y = self._made.gfpgan(x, return_rgb=False, randomize_noise=False)[0]
         face = (y[0].float().cpu().numpy().transpose(1, 2, 0) + 1) / 2

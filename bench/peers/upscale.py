@@ -21,8 +21,12 @@ def enhancer(model, weights, device, tuned):
 
     net = {
         "realesr-animevideov3": lambda: SRVGGNetCompact(3, 3, 64, 16, 4, "prelu"),
-        "realesrgan-x4plus": lambda: RRDBNet(3, 3, 64, 23, 32, 4),
-        "realesrgan-x4plus-anime": lambda: RRDBNet(3, 3, 64, 6, 32, 4),
+        "realesrgan-x4plus": lambda: RRDBNet(
+            3, 3, scale=4, num_feat=64, num_block=23, num_grow_ch=32
+        ),
+        "realesrgan-x4plus-anime": lambda: RRDBNet(
+            3, 3, scale=4, num_feat=64, num_block=6, num_grow_ch=32
+        ),
     }[model]()
     on_gpu = device == "cuda"
     made = RealESRGANer(

@@ -15,14 +15,12 @@ from finishkit.models.memory import MEMORY_SHARE, TILE_MIN_PX, free_bytes, shrin
 from finishkit.models.net_openvino import OpenVinoNet, knows
 from finishkit.models.net_torch import TorchNet
 from finishkit.models.nets import PEAK_CHANNELS
+from finishkit.models.precision import GATE_DB, psnr_db, test_picture
 from finishkit.models.tiling import Out, Pictures, seam_codes, tiled
 
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 Runtime = Literal["auto", "torch", "openvino"]
-
-GATE_DB = 50.0
-"""A shorter number format must come this close to float32 (PSNR), or float32 is used."""
 
 CUDA_BATCH = 4
 """Frames in one go on a GPU; on a CPU one frame at a time is fastest, since it stays in cache."""
@@ -42,23 +40,6 @@ class Net(Protocol):
         ...
 
 
-def psnr_db(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    """Peak signal-to-noise ratio of two pictures in [0, 1].
-
-    Parameters
-    ----------
-    a, b : ndarray, same shape, dtype float32
-        Any shape.
-
-    Returns
-    -------
-    psnr : float
-        In decibels; infinite when equal.
-    """
-    mse = float(np.mean((a.astype(np.float64) - b) ** 2))
-    return math.inf if mse == 0 else -10 * math.log10(mse)
-
-
 @functools.cache
 def _net(card: ModelCard, device: str, precision: str, runtime: str, threads: int) -> Net:
     if runtime == "torch":
@@ -71,15 +52,6 @@ def _net(card: ModelCard, device: str, precision: str, runtime: str, threads: in
             ' "finishkit[cpu]", or use torch.',
             "models_missing",
         ) from error
-
-
-def _test_picture() -> NDArray[np.float32]:
-    """Gradients, edges and grain, 32 px: enough of each to show rounding."""
-    y, x = np.mgrid[0:32, 0:32].astype(np.float32) / 31
-    bars = (np.sin(40 * x * (0.3 + y)) > 0).astype(np.float32)
-    base = np.stack((x, 0.6 * bars + 0.2 * y, 1 - y), -1)
-    grain = np.random.default_rng(0).normal(0, 0.03, base.shape)
-    return np.clip(base + grain, 0, 1).astype(np.float32)[None]
 
 
 @functools.cache
@@ -102,7 +74,7 @@ def precision_db(card: ModelCard, device: str, precision: str, runtime: str = "t
     psnr : float
         In decibels, on a fixed test picture.
     """
-    picture, threads = _test_picture(), torch.get_num_threads()
+    picture, threads = test_picture(32), torch.get_num_threads()
     exact = TorchNet(card, device, "float32")(picture)
     found = _net(card, device, precision, runtime, threads)(picture)
     return psnr_db(found.astype(np.float32), exact.astype(np.float32))

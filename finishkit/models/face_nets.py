@@ -1,5 +1,6 @@
 """Nets that know faces, built from a checkpoint's tensors; the packages are the user's."""
 
+import functools
 import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -7,8 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from finishkit.environment import net_engine
 from finishkit.errors import FinishError
 from finishkit.models.cards import ModelCard
+from finishkit.models.memory import keep_large_blocks
+from finishkit.models.net_torch import beat_by_layer
+from finishkit.models.precision import GATE_DB, psnr_db, test_picture
 
 SPANDREL = 'pip install "finishkit[models]"'
 EXTRA = "pip install spandrel_extra_arches"
@@ -16,7 +21,14 @@ EXTRA = "pip install spandrel_extra_arches"
 FIDELITY = 0.8
 """CodeFormer's w: 1 follows the picture given, 0 the code book's idea of a face."""
 
-Net = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "gfpgan-clean": {"return_rgb": False, "randomize_noise": False},
+    "codeformer": {"weight": FIDELITY},
+}
+"""What a net is called with, by its architecture."""
+
+Picture = NDArray[np.float32]
+Net = Callable[[Picture], Picture]
 
 
 def require_face_net(card: ModelCard) -> None:
@@ -51,7 +63,9 @@ def load_face_net(card: ModelCard, tensors: Mapping[str, Any]) -> Net:
     Returns
     -------
     net : callable
-        (512, 512, 3) float32 R'G'B' in [0, 1] to the same; the same answer at every call.
+        (512, 512, 3) float32 R'G'B' in [0, 1] to the same; the same answer at every call. Computed
+        in the short number format that the machine computes in, if any, and if the answer to a
+        test picture comes within :data:`finishkit.models.precision.GATE_DB` of float32's.
 
     Raises
     ------
@@ -70,21 +84,41 @@ def load_face_net(card: ModelCard, tensors: Mapping[str, Any]) -> Net:
             "weights_changed",
         ) from error
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    keep_large_blocks()
+    beat_by_layer()
     model = model.eval().requires_grad_(False).float().to(device)
-    options: dict[str, dict[str, Any]] = {
-        "gfpgan-clean": {"return_rgb": False, "randomize_noise": False},
-        "codeformer": {"weight": FIDELITY},
-    }
+    options = OPTIONS.get(card.arch, {})
+    return _in_short_format(functools.partial(_answer, model, options, device), device)
 
-    def net(picture: NDArray[np.float32]) -> NDArray[np.float32]:
-        x = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None] * 2 - 1
-        with torch.inference_mode():
-            y = model(x.to(device), **options.get(card.arch, {}))
-        y = y[0] if isinstance(y, tuple) else y
-        face = (y[0].float().cpu().numpy().transpose(1, 2, 0) + 1) / 2
-        return np.clip(np.ascontiguousarray(face), 0, 1).astype(np.float32)
 
-    return net
+def _answer(
+    model: Any, options: Mapping[str, Any], device: str, picture: Picture, short: str = "float32"
+) -> Picture:
+    import torch
+
+    x = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None] * 2 - 1
+    # Autocast, not the weights: what decides the style stays in float32.
+    cast = torch.autocast(device, getattr(torch, short), enabled=short != "float32")
+    with torch.inference_mode(), cast:
+        y = model(x.to(device), **options)
+    y = y[0] if isinstance(y, tuple) else y
+    face = (y[0].float().cpu().numpy().transpose(1, 2, 0) + 1) / 2
+    return np.clip(np.ascontiguousarray(face), 0, 1).astype(np.float32)
+
+
+def _in_short_format(answer: Callable[..., Picture], device: str) -> Net:
+    """Return the net in the machine's short format, or in float32 where that strays or is none."""
+    short = net_engine()[1]
+    if short == "float32" or (device, short) == ("cpu", "float16"):
+        return answer
+
+    @functools.cache
+    def settled(side_px: int) -> str:
+        picture = test_picture(side_px)[0]
+        near_db = psnr_db(answer(picture, short=short), answer(picture))
+        return short if near_db >= GATE_DB else "float32"
+
+    return lambda picture: answer(picture, short=settled(picture.shape[0]))
 
 
 def _architecture(card: ModelCard) -> Callable[[dict[str, Any]], Any]:

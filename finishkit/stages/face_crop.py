@@ -1,5 +1,6 @@
 """One face, cut out upright at a fixed size, and what was made of it put back softly."""
 
+import functools
 from typing import Literal
 
 import cv2
@@ -56,6 +57,8 @@ FEATHER = 0.3
 LOCKED = 0.06
 """Structure coarser than this share of the crop's side (a quarter of the eye distance) stays the
 source's, in light and in colour: lashes may be added, not another skin tone or another nose."""
+BLUR_PX = 7.5
+"""Width of that blur, where it is computed: wide enough to be smooth when it is enlarged again."""
 
 LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 """BT.709."""
@@ -132,6 +135,7 @@ def cut_out(frame: Picture, matrix: Matrix, side_px: int) -> Picture:
     return np.clip(crop, 0, 1).astype(np.float32, copy=False)
 
 
+@functools.lru_cache(maxsize=16)  # a track's side is fixed
 def oval(side_px: int) -> Picture:
     """Weight of the treatment over a crop: 1 in the middle of the face, exactly 0 outside it.
 
@@ -142,15 +146,16 @@ def oval(side_px: int) -> Picture:
 
     Returns
     -------
-    weight : ndarray, shape (side, side), dtype float32, in [0, 1]
+    weight : ndarray, shape (side, side), dtype float32, in [0, 1], read-only
     """
     x, y = _grid(side_px)
     cx, cy, rx, ry = ELLIPSE
     radius = np.hypot((x - cx) / rx, (y - cy) / ry)
     t = np.clip((1 - radius) / FEATHER, 0, 1)
-    return (t * t * (3 - 2 * t)).astype(np.float32)
+    return _kept(t * t * (3 - 2 * t))
 
 
+@functools.lru_cache(maxsize=16)
 def trusted(side_px: int, protect: Protect) -> Picture:
     """Weight of an inventing engine over a crop: less at eyes and mouth, which say who it is.
 
@@ -163,7 +168,7 @@ def trusted(side_px: int, protect: Protect) -> Picture:
 
     Returns
     -------
-    weight : ndarray, shape (side, side), dtype float32, in [0, 1]
+    weight : ndarray, shape (side, side), dtype float32, in [0, 1], read-only
     """
     x, y = _grid(side_px)
     eyes = ((0.5 - EYES / 2, EYE_LINE), (0.5 + EYES / 2, EYE_LINE))
@@ -172,7 +177,13 @@ def trusted(side_px: int, protect: Protect) -> Picture:
         (*eyes, MOUTH), ((0.09, 0.05),) * 2 + ((0.13, 0.07),), strict=True
     ):
         held = np.maximum(held, np.exp(-(((x - cx) / rx) ** 4 + ((y - cy) / ry) ** 4)))
-    return (1 - PROTECTED[protect] * held).astype(np.float32)
+    return _kept(1 - PROTECTED[protect] * held)
+
+
+def _kept(weight: Picture) -> Picture:
+    weight = weight.astype(np.float32)
+    weight.flags.writeable = False
+    return weight
 
 
 def locked(residual: Picture) -> Picture:
@@ -188,7 +199,13 @@ def locked(residual: Picture) -> Picture:
     residual : ndarray, dtype float32
         Of the same shape, without structure coarser than :data:`LOCKED`.
     """
-    coarse = cv2.GaussianBlur(residual, (0, 0), LOCKED * residual.shape[0])
+    side_px = residual.shape[0]
+    # Blurred small: what is left after so wide a blur needs no more pixels (60 times faster at
+    # 760 px; 2 of 255 codes apart in the corners, which the oval leaves out, 0.2 inside it).
+    step = max(1, int(LOCKED * side_px / BLUR_PX))
+    small = cv2.resize(residual, (side_px // step,) * 2, interpolation=cv2.INTER_AREA)
+    coarse = cv2.GaussianBlur(small, (0, 0), LOCKED * small.shape[0])
+    coarse = cv2.resize(coarse, (side_px,) * 2, interpolation=cv2.INTER_LINEAR)
     return (residual - coarse).astype(np.float32, copy=False)
 
 

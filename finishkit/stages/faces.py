@@ -324,7 +324,7 @@ class FacesStage:
     """Treat the faces of every shot with one strength and one bound on identity."""
 
     name = "faces"
-    version = 2
+    version = 3
 
     def fit(
         self, shots: Sequence[ShotInput], settings: FacesSettings, backend: str = "dlib"

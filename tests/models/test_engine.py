@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from finishkit.errors import FinishError
 from finishkit.models import CARDS, engine, memory
-from finishkit.models.engine import Upscaler, psnr_db
+from finishkit.models.engine import Upscaler
 from finishkit.models.memory import shrinking
+from finishkit.models.precision import psnr_db
 
 torch = pytest.importorskip("torch")
 FAST = CARDS["realesr-animevideov3"]

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from finishkit import environment
 from finishkit.errors import FinishError
 from finishkit.models import CARDS, engine
-from finishkit.models.engine import Upscaler, psnr_db
+from finishkit.models.engine import Upscaler
+from finishkit.models.precision import psnr_db
 
 torch = pytest.importorskip("torch")
 needs_openvino = pytest.mark.skipif(

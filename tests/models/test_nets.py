@@ -5,7 +5,8 @@ import pytest
 
 from finishkit.environment import net_engine
 from finishkit.models import CARDS
-from finishkit.models.engine import Upscaler, psnr_db
+from finishkit.models.engine import Upscaler
+from finishkit.models.precision import psnr_db
 from finishkit.models.tiling import seam_codes
 
 torch = pytest.importorskip("torch")

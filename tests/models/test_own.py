@@ -15,8 +15,9 @@ from finishkit.cli_models import models_app
 from finishkit.errors import FinishError
 from finishkit.models import CARDS, load
 from finishkit.models.cards import require_licence
-from finishkit.models.engine import Upscaler, psnr_db
+from finishkit.models.engine import Upscaler
 from finishkit.models.own import HALO_PX, add, all_cards, card_of
+from finishkit.models.precision import psnr_db
 from finishkit.models.shared import upscaler
 from finishkit.models.stock import verify_stock
 from finishkit.settings import UpscaleSettings

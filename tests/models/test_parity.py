@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from finishkit.environment import environment
 from finishkit.models import CARDS, load
-from finishkit.models.engine import GATE_DB, Upscaler, psnr_db
+from finishkit.models.engine import Upscaler
 from finishkit.models.nets import NETS
+from finishkit.models.precision import GATE_DB, psnr_db
 from finishkit.models.reference import _architecture
 
 pytestmark = pytest.mark.reference

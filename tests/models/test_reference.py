@@ -15,7 +15,8 @@ import torch
 
 from finishkit.errors import FinishError
 from finishkit.models import CARDS
-from finishkit.models.engine import Upscaler, psnr_db
+from finishkit.models.engine import Upscaler
+from finishkit.models.precision import psnr_db
 from finishkit.models.reference import ReferenceUpscaler, require_reference
 from finishkit.models.reference_packages import Watched, package
 from finishkit.settings import FacesSettings, UpscaleSettings

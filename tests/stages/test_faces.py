@@ -388,7 +388,7 @@ def test_paste_clips_a_face_that_leaves_the_frame() -> None:
 
 def test_fit_hands_on_the_settings() -> None:
     stage = FacesStage()
-    assert (stage.name, stage.version) == ("faces", 2)
+    assert (stage.name, stage.version) == ("faces", 3)
     assert stage.fit([], FacesSettings()) == {}
     shot: Any = SimpleNamespace(id="a")
     (one,) = stage.fit([shot], FacesSettings(strength=0.3)).values()
