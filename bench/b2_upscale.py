@@ -5,12 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from bench.clips import stack
+from bench.b5_video import same_files
+from bench.clips import clip, stack
 from bench.rows import OURS, Row, Workplace, same_pictures
 from bench.sides import TUNED, Spec
 from finishkit.environment import net_engine
 
 INSTALL = 'pip install "finishkit[reference]" (Python < 3.13)'
+CRF, PRESET = 23, "medium"  # what ffmpeg takes where nothing is said, as in the peer's script
 FAST, PHOTO = "realesr-animevideov3", "realesrgan-x4plus"
 
 
@@ -21,13 +23,15 @@ def rows(at: Workplace) -> list[Row]:
     fast = {"stock": 6.0, "tuned": 3.0} if on_gpu else {"stock": 4.0, "allocator": 2.2}
     photo = {"stock": 2.5 if on_gpu else 2.0}
     if at.tiny:
-        return [_row(at, "B2.srvgg_540x960", FAST, (36, 64), 1, fast)]
+        return [_row(at, "B2.srvgg_540x960", FAST, (36, 64), 1, fast), _script(at, (36, 64), 2)]
     frames = 8 if on_gpu else 1
     photo_size = (540, 960) if on_gpu else (135, 240)
+    script = [] if on_gpu else [_script(at, (270, 480), 16)]
     return [
         _row(at, "B2.srvgg_540x960", FAST, (540, 960), frames, fast),
         _row(at, "B2.srvgg_270x480", FAST, (270, 480), 4 * frames if on_gpu else 2, {}, True),
         _row(at, f"B2.rrdb_{photo_size[0]}x{photo_size[1]}", PHOTO, photo_size, 1, photo),
+        *script,
     ]
 
 
@@ -87,5 +91,36 @@ def _row(
             " processor computes in it. Plain torch, where it is told: the same net and the steps"
             " of that package, written down anew: a frame at a time, float32 up and down, rounded"
             " on the host."
+        ),
+    )
+
+
+def _script(at: Workplace, size: tuple[int, int], count: int) -> Row:
+    """Clip in, clip out, with the same encoder at the same settings."""
+    master = (4 * size[0], 4 * size[1])
+    given = {
+        "clip": str(clip(at.folder / "b2_script.mp4", size, count)),
+        "weights": str(at.folder / "b2_script.pth"),
+        "model": FAST,
+        "size_px": master,
+        "crf": CRF,
+        "preset": PRESET,
+    }
+    peer = Spec(module="bench.peers.script", given=given, units=count, peer=True, install=INSTALL)
+    return Row(
+        name="B2.script",
+        title=f"{FAST}: a clip of {size[0]}x{size[1]} into one of {master[0]}x{master[1]}",
+        unit="frame",
+        sides={
+            OURS: Spec(module="bench.ours.script", given=given, units=count),
+            "realesrgan script": peer,
+        },
+        floors={"realesrgan script": 3.0},
+        parameters={"model": FAST, "frames": count, "crf": CRF, "preset": PRESET},
+        compare=same_files,
+        notes=(
+            "Decode, net, encode. Ours also gives the light and colour of the source back, which"
+            " the net moves, and reads and writes in BT.709 as tagged; the peer's pipes take what"
+            " ffmpeg takes for untagged R'G'B'."
         ),
     )

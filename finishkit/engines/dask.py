@@ -272,6 +272,9 @@ class _Round:
     ) -> None:
         self.engine, self.client = engine, engine.client
         self.function, self.wanted, self.waiting = function, wanted, tasks
+        # Names this round's work: what Dask still holds of an earlier one, of the same item, is an
+        # answer whose file has been taken away since.
+        self.name = secrets.token_hex(4)
         self.running: dict[Future, _Task] = {}
         self.seen_s = time.monotonic()
 
@@ -312,7 +315,8 @@ class _Round:
         most = 2 * self.engine.slots(self.wanted) + 2
         while self.waiting and len(self.running) < most:
             task = self.waiting.popleft()
-            key = f"{key_of(self.function, task.item)}-{task.index}-{task.losses}"
+            attempt = f"{self.name}-{task.index}-{task.losses}"
+            key = f"{key_of(self.function, task.item)}-{attempt}"
             future = self.client.submit(
                 run_errand, task.errand, key=key, pure=False, resources=dict(self.wanted) or None
             )

@@ -227,7 +227,7 @@ def name_of(function: Callable[..., Any]) -> str:
 
 
 def key_of(function: Callable[[Any], Any], item: Any) -> str:
-    """Return a task's key: the same for the same work, so that to submit it again adds nothing.
+    """Return what a task's key begins with: the same for the same work.
 
     Parameters
     ----------

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from finishkit.crew import Patience
+from finishkit.engines import dask as dask_engine
 from finishkit.engines import open_engine
 from finishkit.engines.dask import DaskEngine
 from finishkit.engines.errand import ClusterError
@@ -79,6 +80,20 @@ def test_a_lost_worker_costs_nothing(engine, tmp_path):
     assert sorted(done) == [d.shot for d in deeds]
     assert sorted(p.name for p in tmp_path.iterdir()) == [d.part.name for d in deeds]
     assert workers(engine) != before
+
+
+def test_work_that_was_done_before_is_done_again(engine, tmp_path, monkeypatch):
+    """Dask still holds the first answer, whose file is gone: its key must not be asked again."""
+    monkeypatch.setattr(dask_engine, "SHARED_S", 1.0)
+    held, submit = [], engine.client.submit
+    monkeypatch.setattr(
+        engine.client, "submit", lambda *a, **k: held.append(submit(*a, **k)) or held[-1]
+    )
+    deed = Deed("a", part=tmp_path / ".a.part.mp4")
+    for _ in range(2):
+        assert [d.shot for d, _ in engine.map(perform, [deed])] == ["a"]
+        assert deed.part.read_text() == "a done"
+        deed.part.unlink()
 
 
 def test_everything_listens_on_the_loopback_only(engine):
