@@ -42,8 +42,7 @@ def assemble_master(
     FinishError
         ``changed`` when a shot or a source is no longer what it was; ``lost_frames``.
     """
-    entries = store.manifest().entries
-    parts = [entries[str(p.relative_to(store.root))].sha256 for p in files.values()]
+    parts = [store.entry(str(p.relative_to(store.root))).sha256 for p in files.values()]
     key = digest("master", parts, rate_fps, versions)
     if store.current(MASTER, key) is not None:
         return

@@ -93,9 +93,48 @@ def _has_gpu() -> bool:
     return bool(torch.cuda.is_available())
 
 
-def render_jobs() -> int | None:
-    """Return how many processes may render: one on a machine with a GPU, which it owns."""
-    return 1 if _has_gpu() else None
+GPU_JOB_BYTES = 6 * 2**30
+"""GPU memory for each process that renders: kernels and workspaces, and half of it for activations,
+which for an RRDB net at 540x960 are 3 GB (computed; no GPU has been measured)."""
+
+GPU_SHARE = 0.9
+"""Of a GPU's memory; the desktop has the rest."""
+
+
+def render_jobs(gpu_memory_gb: float = 0.0) -> int | None:
+    """Return how many processes may render side by side.
+
+    Everything but the net is the processor's work, and a process that decodes or encodes leaves the
+    GPU idle: so as many as half the processors share it, if its memory allows.
+
+    Parameters
+    ----------
+    gpu_memory_gb : float
+        The template's bound, 0 for none.
+
+    Returns
+    -------
+    jobs : int or None
+        None without a GPU: a process a processor.
+    """
+    if not _has_gpu():
+        return None
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, min((cores or 2) // 2, gpu_room_bytes(gpu_memory_gb) // GPU_JOB_BYTES))
+
+
+def gpu_room_bytes(gpu_memory_gb: float = 0.0) -> int:
+    """Return how much of the GPU's memory all processes of a run may take together.
+
+    Parameters
+    ----------
+    gpu_memory_gb : float
+        The template's bound, 0 for none.
+    """
+    import torch
+
+    room = GPU_SHARE * torch.cuda.mem_get_info()[1]
+    return int(min(room, gpu_memory_gb * 1e9) if gpu_memory_gb else room)
 
 
 def render_chunk() -> int:

@@ -176,7 +176,7 @@ class Fitter:
             chunk=render_chunk(),
             must_give=True,
             final=True,
-            jobs=render_jobs(),
+            jobs=None if plain else render_jobs(look.upscale.gpu_memory_gb),
             nets=not plain,
         )
 

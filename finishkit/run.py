@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from finishkit.assembly import MASTER
 from finishkit.disk import require_open_files
 from finishkit.engines import Engine, open_engine
 from finishkit.environment import environment
@@ -286,9 +287,8 @@ def _finished(run: EpisodeRun, jobs: int | None) -> Report:
     for shot in report.shots:
         if shot.state == "finished" and shot.action == "regenerate":
             store.mark(shot.shot, "finished", "regenerate", shot.reasons[0].text)
-    entries = store.manifest().entries
     # As recorded: a file that was lost meanwhile has none, and its shot is set aside already.
-    shown = {f"finished {s}": entries[str(p.relative_to(store.root))].sha256
+    shown = {f"finished {s}": store.entry(str(p.relative_to(store.root))).sha256
              for s, p in files.items()}  # fmt: skip
     key = report_key(report, {**_pictured(episode, checked), **shown})
     if not stands(store.root, key):
@@ -299,7 +299,7 @@ def _finished(run: EpisodeRun, jobs: int | None) -> Report:
 
 
 def _master(store: Store) -> Master:
-    entry, path = store.manifest().entries["master.mp4"], store.path("master.mp4")
+    entry, path = store.entry(MASTER), store.path(MASTER)
     seen = probe(path)
     return Master(
         file=path.name,

@@ -92,6 +92,9 @@ class UpscaleSettings(Value):
     other scenes are enlarged by Lanczos. 0: the net on every shot."""
     tile_px: Annotated[int, Interval(ge=0, le=4096)] = 0
     """Tile side at the source's size; 0 chooses by memory."""
+    gpu_memory_gb: Annotated[float, Interval(ge=0, le=1024), Field(allow_inf_nan=False)] = 0.0
+    """Most of the GPU's memory that the net may take, in all processes together; 0: all of it but a
+    tenth. Without a GPU it means nothing."""
 
 
 class SharpenSettings(Value):

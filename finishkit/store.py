@@ -270,6 +270,28 @@ class Store:
         entry = self.manifest().entries.get(name)
         return entry if entry is not None and entry.key == key and self.unharmed(name) else None
 
+    def entry(self, name: str) -> Entry:
+        """Return what was recorded of a file that this run has made or found whole.
+
+        Parameters
+        ----------
+        name : str
+            Relative to the folder.
+
+        Raises
+        ------
+        FinishError
+            ``changed`` when nothing is recorded any more: somebody else writes to the folder.
+        """
+        entry = self.manifest().entries.get(name)
+        if entry is None:
+            raise FinishError(
+                f"{self.manifest_path} has lost {name}, which it knew: something else has changed"
+                " it. Nothing of this run is called finished. Run the same command again.",
+                "changed",
+            )
+        return entry
+
     def unharmed(self, name: str) -> bool:
         """Say whether a file is still what was recorded; all of it is read.
 

@@ -166,6 +166,25 @@ def test_a_shot_harmed_after_it_was_made_is_set_aside_and_made_again(finished, t
     assert _digests(copied / "shots") == before
 
 
+def test_a_manifest_lost_under_a_run_ends_it_with_a_sentence(finished, tmp_path):
+    folder, _, done = finished
+    copied = tmp_path / "out" / done.folder.name
+    shutil.copytree(done.folder, copied)
+    before = _digests(copied / "shots")
+
+    def harm(event):
+        if event.stage == "measure again" and event.kind == "stage":
+            (copied / "manifest.json").unlink()
+
+    with pytest.raises(FinishError, match="has lost") as caught:
+        finish_episode(
+            open_episode(folder), template(), copied.parent, jobs=2, progress=Progress(harm)
+        )
+    assert caught.value.code == "changed"
+    finish_episode(open_episode(folder), template(), copied.parent, jobs=2)
+    assert _digests(copied / "shots") == before
+
+
 def test_another_template_makes_other_pictures(finished, tmp_path):
     folder, _, done = finished
     copied = tmp_path / "out" / done.folder.name

@@ -243,11 +243,11 @@ class _Delivery:
         if pause_requested(self.store.root):
             raise self._paused(len(self.episode.shots))
         self.say("stage", stage=stage, total=1)
-        episode, entries = self.episode, self.store.manifest().entries
+        episode = self.episode
         names = [self._part_name(shot) for shot in episode.shots]
         inputs = {
             episode.master: episode.master_sha256,
-            **{self.store.path(name): entries[name].sha256 for name in names},
+            **{self.store.path(name): self.store.entry(name).sha256 for name in names},
         }
         self._require_unchanged(inputs)
         count = join_under_track(
@@ -277,8 +277,8 @@ class _Delivery:
         )
 
     def _facts(self, names: Sequence[str]) -> dict[str, Any]:
-        entries = self.store.manifest().entries
-        facts = {s.shot: entries[n].facts for s, n in zip(self.episode.shots, names, strict=True)}
+        shots = zip(self.episode.shots, names, strict=True)
+        facts = {shot.shot: self.store.entry(name).facts for shot, name in shots}
         least = min(facts, key=lambda shot: facts[shot]["ssim_least"])
         frames = self.episode.frame_count
         mean = sum(f["ssim_mean"] * f["frame_count"] for f in facts.values()) / frames
@@ -304,8 +304,7 @@ class _Delivery:
         )
 
     def _told(self, encoded: int) -> Delivered:
-        entries = self.store.manifest().entries
-        entry = entries[self.name]
+        entry = self.store.entry(self.name)
         facts = entry.facts
         return Delivered(
             episode=self.episode.name,

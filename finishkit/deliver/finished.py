@@ -94,7 +94,9 @@ def finished_episode(folder: Path) -> FinishedEpisode:
     if manifest.exit_code == 1:
         raise _not_finished(folder, name, manifest)
     shots = tuple(_shot(folder, manifest, s) for s in manifest.planned if _is_finished(manifest, s))
-    master = manifest.entries[MASTER]
+    master = manifest.entries.get(MASTER)
+    if master is None:
+        raise _not_finished(folder, name, manifest)
     count = sum(shot.frame_count for shot in shots)
     if not shots or master.facts.get("frame_count") != count:
         raise FinishError(

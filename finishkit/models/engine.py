@@ -100,6 +100,9 @@ class Upscaler:
         What runs the net. ``auto``: OpenVINO on a CPU where it is installed and the choice of
         ``dtype`` is left open too, see :func:`finishkit.environment.net_engine`; torch elsewhere,
         and where OpenVINO strays from it.
+    gpu_bytes : int
+        Most memory this process may take of a GPU: torch refuses more, and what it refuses is
+        tried again with smaller tiles. 0: what is free.
 
     Attributes
     ----------
@@ -131,6 +134,7 @@ class Upscaler:
         tile_px: int = 0,
         threads: int = 0,
         runtime: Runtime = "auto",
+        gpu_bytes: int = 0,
     ) -> None:
         if card.arch not in PEAK_CHANNELS:
             raise FinishError(f"{card.name} is not a net that enlarges.", "wrong_model")
@@ -145,6 +149,10 @@ class Upscaler:
         self.runtime, precision = self._choose(runtime, dtype)
         self.dtype: torch.dtype = getattr(torch, precision)
         self._tile_px = tile_px
+        self._gpu_bytes = gpu_bytes if self.device == "cuda" else 0
+        if self._gpu_bytes:
+            total_bytes = torch.cuda.mem_get_info()[1]
+            torch.cuda.set_per_process_memory_fraction(min(1.0, self._gpu_bytes / total_bytes))
         self._batch = CUDA_BATCH if self.device == "cuda" else 1
         self._net = _net(card, self.device, precision, self.runtime, torch.get_num_threads())
         self.seam_codes = 0.0
@@ -175,7 +183,8 @@ class Upscaler:
     def _planned_tile_px(self, h: int, w: int, batch: int) -> int:
         value_bytes = torch.finfo(self.dtype).bits // 8
         needed = PEAK_CHANNELS[self.card.arch] * value_bytes + 2 * 4 * 3 * self.card.scale**2
-        room_px = MEMORY_SHARE * free_bytes(self.device) / needed / batch
+        free = min(free_bytes(self.device), self._gpu_bytes or math.inf)
+        room_px = MEMORY_SHARE * free / needed / batch
         if h * w <= room_px:
             return 0
         side_px = int(math.sqrt(room_px)) - 2 * self.card.halo_px

@@ -4,6 +4,7 @@ import functools
 from typing import TYPE_CHECKING
 
 from finishkit.brought import require_same_net
+from finishkit.environment import gpu_room_bytes, render_jobs
 from finishkit.errors import FinishError
 from finishkit.models.own import card_of
 
@@ -12,7 +13,9 @@ if TYPE_CHECKING:
 
 
 @functools.cache
-def upscaler(model: str, tile_px: int = 0, sha256: str = "") -> "Upscaler":
+def upscaler(
+    model: str, tile_px: int = 0, sha256: str = "", gpu_memory_gb: float = 0.0
+) -> "Upscaler":
     """Return this process's engine for a net: loaded at first use, then kept.
 
     Parameters
@@ -23,6 +26,8 @@ def upscaler(model: str, tile_px: int = 0, sha256: str = "") -> "Upscaler":
         Tile side at the source's size; 0 chooses by memory.
     sha256 : str
         Of a net of the user's, as the template or the fit has it: another is refused.
+    gpu_memory_gb : float
+        The template's bound for all processes that render side by side; this one takes its share.
 
     Returns
     -------
@@ -42,4 +47,6 @@ def upscaler(model: str, tile_px: int = 0, sha256: str = "") -> "Upscaler":
             '"finishkit[models]", or set upscale.model = "lanczos" and faces.strength = 0.',
             "models_missing",
         ) from error
-    return Upscaler(card_of(model), tile_px=tile_px)
+    jobs = render_jobs(gpu_memory_gb)
+    share_bytes = gpu_room_bytes(gpu_memory_gb) // jobs if jobs else 0
+    return Upscaler(card_of(model), tile_px=tile_px, gpu_bytes=share_bytes)

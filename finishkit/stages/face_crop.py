@@ -180,10 +180,10 @@ def trusted(side_px: int, protect: Protect) -> Picture:
     return _kept(1 - PROTECTED[protect] * held)
 
 
-def _kept(weight: Picture) -> Picture:
-    weight = weight.astype(np.float32)
-    weight.flags.writeable = False
-    return weight
+def _kept(weight: NDArray[np.floating]) -> Picture:
+    kept = weight.astype(np.float32)
+    kept.flags.writeable = False
+    return kept
 
 
 def locked(residual: Picture) -> Picture:

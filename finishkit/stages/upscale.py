@@ -185,6 +185,8 @@ class Upscale:
         Of a net of the user's; empty for one that finishkit pins.
     engine : {'finishkit', 'reference'}
         ``reference``: the net as its own package runs it.
+    gpu_memory_gb : float
+        Most GPU memory for all processes that render; 0: what there is.
     """
 
     model: str
@@ -195,6 +197,7 @@ class Upscale:
     input_scale: float = 1.0
     model_sha256: str = ""
     engine: Literal["finishkit", "reference"] = "finishkit"
+    gpu_memory_gb: float = 0.0
 
     def __call__(self, frames: Iterator[Frames], notes: Notes) -> Iterator[Frames]:
         """Yield the frames at the master's size; a chunk a chunk, one picture at a time.
@@ -229,17 +232,20 @@ class Upscale:
         h, w = window.shape[:2]
         size = (max(1, round(w * self.input_scale)), max(1, round(h * self.input_scale)))
         given = resize(window, size)
-        engine = reference_upscaler if self.engine == "reference" else upscaler
-        answer = engine(self.model, self.tile_px, self.model_sha256)(given[None])[0]
+        if self.engine == "reference":
+            net = reference_upscaler(self.model, self.tile_px, self.model_sha256)
+        else:
+            net = upscaler(self.model, self.tile_px, self.model_sha256, self.gpu_memory_gb)
+        answer = net(given[None])[0]
         at_size = answer if answer.shape[1::-1] == inner_px else resize(answer, inner_px)
-        net = recoloured(at_size, answer, given)
+        drawn = recoloured(at_size, answer, given)
         if plain is None or share == 1:
-            return net
+            return drawn
         np.clip(plain, 0, 1, out=plain)
-        net -= plain
-        net *= np.float32(share)
-        net += plain
-        return net
+        drawn -= plain
+        drawn *= np.float32(share)
+        drawn += plain
+        return drawn
 
 
 class UpscaleStage:
@@ -284,6 +290,7 @@ class UpscaleStage:
             "strength": settings.strength,
             "tile_px": settings.tile_px,
             "engine": settings.engine,
+            "gpu_memory_gb": settings.gpu_memory_gb,
             "model_sha256": own_sha256(settings.model),
             "out_px": out_size_px,
             "fit": fit_mode,

@@ -203,6 +203,15 @@ def test_little_memory_means_tiles(exact: Upscaler, monkeypatch: pytest.MonkeyPa
     assert tile_px % 16 == 0
 
 
+def test_a_bound_on_the_gpu_means_tiles_however_much_is_free(
+    exact: Upscaler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "free_bytes", lambda device: 2**37)
+    assert exact._planned_tile_px(960, 540, 1) == 0
+    monkeypatch.setattr(exact, "_gpu_bytes", 2**28)
+    assert 32 <= exact._planned_tile_px(960, 540, 1) < 540
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc")
 def test_the_allocator_is_told_once() -> None:
     assert memory.keep_large_blocks() is memory.keep_large_blocks()
