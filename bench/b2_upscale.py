@@ -74,9 +74,9 @@ def _row(
         )
 
     width, height = size
-    peers = {"stock": peer(False, {}), "tuned": peer(True, TUNED)}
-    if at.device == "cpu":
-        peers["allocator"] = peer(False, TUNED)
+    peers = {"stock": peer(False, {}), "allocator": peer(False, TUNED), "tuned": peer(True, TUNED)}
+    if at.device == "cuda":
+        del peers["allocator"]
     return Row(
         name=name,
         title=f"{model}: {width}x{height} to {4 * width}x{4 * height}, nothing encoded",

@@ -58,7 +58,8 @@ def told(record: dict[str, Any]) -> str:
     named = [f"{n} {versions[n]}" for n in ("torch", "openvino", "av") if n in versions]
     text = (
         f"{gpu + '; ' if gpu else ''}{machine['cpu']}, {machine['cores']} cores"
-        f" ({', '.join(flags) or 'no vector extension of note'}; without {', '.join(without)})"
+        f" ({', '.join(flags) or 'no vector extension of note'}"
+        f"{'; without ' + ', '.join(without) if without else ''})"
         f"{'' if gpu else ', no GPU'}. {record['threads']} threads a side, {record['repeats']}"
         f" repeats in turn, {record['made'][:10]}, {', '.join(named)}."
     )
