@@ -59,6 +59,7 @@ class _Task:
     index: int
     item: Any
     errand: Errand
+    deaths: int = 0
     losses: int = 0
 
 
@@ -315,7 +316,7 @@ class _Round:
         most = 2 * self.engine.slots(self.wanted) + 2
         while self.waiting and len(self.running) < most:
             task = self.waiting.popleft()
-            attempt = f"{self.name}-{task.index}-{task.losses}"
+            attempt = f"{self.name}-{task.index}-{task.deaths + task.losses}"
             key = f"{key_of(self.function, task.item)}-{attempt}"
             future = self.client.submit(
                 run_errand, task.errand, key=key, pure=False, resources=dict(self.wanted) or None
@@ -377,8 +378,10 @@ class _Round:
                 " on every machine?",
                 "cluster_failed",
             ) from error
-        task.losses += 1
-        if task.losses >= (LOSSES if killed else TROUBLES):
+        # Counted apart: a task that the cluster lost twice is no nearer to being a killer.
+        task.deaths += killed
+        task.losses += not killed
+        if task.deaths >= LOSSES or task.losses >= TROUBLES:
             # Its child takes the crash of a bad clip; whole workers die of memory.
             return (lost_error(task.item, Lost("killed", "its Dask workers died")),)
         self.waiting.appendleft(task)
