@@ -30,6 +30,7 @@ from finishkit.engines.errand import (
 )
 from finishkit.engines.local import lost_error
 from finishkit.engines.own_cluster import mend, own_cluster
+from finishkit.engines.parts import probed, sweep, take_over
 from finishkit.environment import OF_ONE_MACHINE, environment
 from finishkit.errors import FinishError
 from finishkit.pause import Paused
@@ -51,8 +52,6 @@ LOSSES: Final = 6
 not only what it was at: with 3, good shots were set aside when workers were killed every second."""
 TROUBLES: Final = 10
 """The same for a task that the cluster lost though no worker died of it."""
-SHARED_S: Final = 60.0
-"""A network folder shows a file that another machine has written after so long at the latest."""
 
 
 @dataclass(slots=True)
@@ -174,7 +173,7 @@ class DaskEngine:
         """
         wanted = self._satisfiable(needs or {})
         parts = [p for item in items if isinstance(p := getattr(item, "part", None), Path)]
-        with _probed({part.parent for part in parts}) as probes:
+        with probed({part.parent for part in parts}) as probes:
             tasks = deque(
                 _Task(n, item, errand_of(function, item, self._here, probes, self._patience))
                 for n, item in enumerate(items)
@@ -185,7 +184,7 @@ class DaskEngine:
                 yield from _Round(self, function, wanted, tasks).results()
             finally:
                 for part in parts:
-                    _sweep(part)
+                    sweep(part)
 
     def close(self) -> None:
         """Leave the cluster; end it when it is this engine's own."""
@@ -366,7 +365,7 @@ class _Round:
         if isinstance(returned.answer, Lost):
             return (lost_error(task.item, returned.answer),)
         if returned.part is not None:
-            _take_over(returned.part, returned.part_bytes, task.item.part)
+            take_over(returned.part, returned.part_bytes, task.item.part)
         return (returned.answer,)
 
     def _lost(self, task: _Task, error: Exception, killed: bool) -> tuple[Any] | None:
@@ -387,40 +386,6 @@ class _Round:
             return (lost_error(task.item, Lost("killed", "its Dask workers died")),)
         self.waiting.appendleft(task)
         return None
-
-
-def _take_over(own: Path, size_bytes: int, part: Path) -> None:
-    """Give what the winner has written the name that is going to be committed."""
-    deadline = time.monotonic() + SHARED_S
-    while not (own.exists() and own.stat().st_size == size_bytes):
-        if time.monotonic() > deadline:
-            raise ClusterError(
-                f"A worker has written {own}, and this machine does not see it after"
-                f" {SHARED_S:.0f} s. Is {own.parent} one shared folder on all machines?",
-                "not_shared",
-            )
-        time.sleep(0.2)
-    own.replace(part)
-
-
-def _sweep(part: Path) -> None:
-    """Remove what attempts have left that did not win."""
-    for left in part.parent.glob(f"{part.stem}-*{part.suffix}"):
-        left.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _probed(folders: set[Path]) -> Iterator[dict[Path, tuple[Path, str]]]:
-    """Leave a note in every folder that is written to, for workers to prove that they see it."""
-    probes = {f: (f / f".probe-{secrets.token_hex(8)}.part", secrets.token_hex(16))
-              for f in folders}  # fmt: skip
-    try:
-        for path, said in probes.values():
-            path.write_text(said, encoding="utf-8")
-        yield probes
-    finally:
-        for path, _ in probes.values():
-            path.unlink(missing_ok=True)
 
 
 def _first_line(error: BaseException) -> str:

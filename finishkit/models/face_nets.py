@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from finishkit.environment import net_engine
 from finishkit.errors import FinishError
 from finishkit.models.cards import ModelCard
-from finishkit.models.memory import keep_large_blocks
-from finishkit.models.net_torch import beat_by_layer
 from finishkit.models.precision import GATE_DB, psnr_db, test_picture
 
 SPANDREL = 'pip install "finishkit[models]"'
@@ -73,6 +71,9 @@ def load_face_net(card: ModelCard, tensors: Mapping[str, Any]) -> Net:
         ``models_missing``, and ``weights_changed`` when the tensors are not those of this net.
     """
     import torch
+
+    from finishkit.models.memory import keep_large_blocks
+    from finishkit.models.net_torch import beat_by_layer
 
     build = _architecture(card)
     try:

@@ -11,8 +11,7 @@ import psutil
 import pytest
 
 from finishkit.crew import Patience
-from finishkit.engines import dask as dask_engine
-from finishkit.engines import open_engine
+from finishkit.engines import open_engine, parts
 from finishkit.engines.dask import DaskEngine
 from finishkit.engines.errand import ClusterError
 from finishkit.engines.own_cluster import own_cluster
@@ -84,7 +83,7 @@ def test_a_lost_worker_costs_nothing(engine, tmp_path):
 
 def test_work_that_was_done_before_is_done_again(engine, tmp_path, monkeypatch):
     """Dask still holds the first answer, whose file is gone: its key must not be asked again."""
-    monkeypatch.setattr(dask_engine, "SHARED_S", 1.0)
+    monkeypatch.setattr(parts, "SHARED_S", 1.0)
     held, submit = [], engine.client.submit
     monkeypatch.setattr(
         engine.client, "submit", lambda *a, **k: held.append(submit(*a, **k)) or held[-1]
