@@ -13,6 +13,7 @@ import av.logging
 import numpy as np
 from av.video.codeccontext import VideoCodecContext
 
+from finishkit.frames.logs import listening
 from finishkit.frames.probe import opened, rate_hz, video_stream
 
 MOST_COMPLAINTS = 10_000
@@ -163,7 +164,7 @@ def decode_report(path: Path, beat: Callable[[], None] | None = None) -> DecodeR
     """
     times: list[float] = []
     error = ""
-    with _listening() as logs, opened(path) as container:
+    with listening() as logs, opened(path) as container:
         stream = video_stream(container, path, strict=True)
         count = stream.frames
         rate = float(stream.average_rate or stream.guessed_rate or 24)
@@ -203,7 +204,7 @@ def decode_report(path: Path, beat: Callable[[], None] | None = None) -> DecodeR
 def _complaints_of(name: str, path: Path, beat: Callable[[], None] | None) -> int:
     """Decode with another decoder; return how often it objects."""
     refused = 0
-    with _listening() as logs, opened(path) as container:
+    with listening() as logs, opened(path) as container:
         track = container.streams.video[0]
         decoder = av.CodecContext.create(name, "r")
         decoder.extradata = track.codec_context.extradata
@@ -244,7 +245,7 @@ def sound_report(path: Path, beat: Callable[[], None] | None = None) -> SoundRep
     start: float | None = None
     end = 0.0
     refused = 0
-    with _listening() as logs, opened(path) as container:
+    with listening() as logs, opened(path) as container:
         if not container.streams.audio:
             return None
         if not rate_hz(container):
@@ -274,17 +275,3 @@ def _packets(container: Any, track: Any) -> Iterator[Any]:
     """Yield packets until the file ends or breaks: the pictures' own check tells of a break."""
     with contextlib.suppress(av.error.FFmpegError):
         yield from container.demux(track)
-
-
-@contextlib.contextmanager
-def _listening() -> Iterator[list[Any]]:
-    """Collect the errors that libraries log, which are silent otherwise."""
-    level = av.logging.get_level()
-    av.logging.set_level(av.logging.ERROR)
-    # A complaint that an earlier clip gave rise to as well is one all the same.
-    av.logging.set_skip_repeated(False)
-    try:
-        with av.logging.Capture(local=False) as logs:
-            yield logs
-    finally:
-        av.logging.set_level(level)

@@ -4,12 +4,11 @@ The PyAV wheel names NVENC and NVDEC on every machine; whether they open depends
 on a chip that data-centre cards lack.
 """
 
-import contextlib
 import functools
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final, cast
@@ -20,6 +19,7 @@ import av.logging
 import numpy as np
 from av.video.codeccontext import VideoCodecContext
 
+from finishkit.frames.logs import listening
 from finishkit.frames.scheduling import scheduled_as_before
 
 PIXEL_FORMATS: Final = {
@@ -139,7 +139,7 @@ def _why_not(name: str) -> str:
     """Encode (and decode) a few frames; return what the library said when it could not."""
     if name not in av.codecs_available:
         return "not in this build of FFmpeg"
-    with _overheard() as logs:
+    with listening() as logs:
         try:
             packets, encoder = _encoded(_MADE_BY.get(name, name))
             count = len(packets)
@@ -179,15 +179,3 @@ def _decoded_count(name: str, packets: Sequence[Any], encoder: VideoCodecContext
     decoder.width = decoder.height = _SIDE_PX
     count = sum(len(decoder.decode(packet)) for packet in packets)
     return count + len(decoder.decode(None))
-
-
-@contextlib.contextmanager
-def _overheard() -> Iterator[list[Any]]:
-    level = av.logging.get_level()
-    av.logging.set_level(av.logging.ERROR)
-    av.logging.set_skip_repeated(False)
-    try:
-        with av.logging.Capture(local=False) as logs:
-            yield logs
-    finally:
-        av.logging.set_level(level)
