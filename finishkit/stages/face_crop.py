@@ -200,8 +200,8 @@ def locked(residual: Picture) -> Picture:
         Of the same shape, without structure coarser than :data:`LOCKED`.
     """
     side_px = residual.shape[0]
-    # Blurred small: what is left after so wide a blur needs no more pixels (60 times faster at
-    # 760 px; 2 of 255 codes apart in the corners, which the oval leaves out, 0.2 inside it).
+    # Blurred small: what is left after so wide a blur needs no more pixels (80 times faster at
+    # 760 px; on noise 2 of 255 codes apart at the rim, which the oval leaves out, 0.1 inside it).
     step = max(1, int(LOCKED * side_px / BLUR_PX))
     small = cv2.resize(residual, (side_px // step,) * 2, interpolation=cv2.INTER_AREA)
     coarse = cv2.GaussianBlur(small, (0, 0), LOCKED * small.shape[0])
