@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import hashlib
 import os
+import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -235,9 +236,12 @@ class Store:
                     "locked",
                 )
             sign(handle)
-            for left in self.root.rglob(".*.part*"):
+            for left in list(self.root.rglob(".*.part*")):
                 # Only a killed run leaves these; the lock says that no other run is alive.
-                left.unlink(missing_ok=True)
+                if left.is_dir() and not left.is_symlink():
+                    shutil.rmtree(left, ignore_errors=True)
+                else:
+                    left.unlink(missing_ok=True)
             yield
 
     def path(self, name: str) -> Path:

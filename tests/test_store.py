@@ -114,6 +114,22 @@ def test_two_runs_never_share_a_folder_and_a_killed_one_lets_go(tmp_path):
         pass
 
 
+def test_what_a_killed_run_has_left_is_swept_up(tmp_path):
+    store = Store(tmp_path / "out")
+    store.part("shots/one.mp4").write_bytes(b"half")
+    desk = store.part("shots/two").with_name(".desk-1.part")
+    desk.mkdir()
+    (desk / "three.mp4").write_bytes(b"half")
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "kept.mp4").write_bytes(b"whole")
+    link = desk.with_name(".link.part")
+    link.symlink_to(other)
+    with store.locked():
+        assert not list((tmp_path / "out" / "shots").iterdir())
+    assert (other / "kept.mp4").exists()
+
+
 def test_exit_code_follows_the_manifest(tmp_path):
     store = Store(tmp_path)
     assert store.manifest().exit_code == 1

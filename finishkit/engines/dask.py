@@ -30,7 +30,7 @@ from finishkit.engines.errand import (
 )
 from finishkit.engines.local import lost_error
 from finishkit.engines.own_cluster import mend, own_cluster
-from finishkit.engines.parts import probed, sweep, take_over
+from finishkit.engines.parts import desks, take_over
 from finishkit.environment import OF_ONE_MACHINE, environment
 from finishkit.errors import FinishError
 from finishkit.pause import Paused
@@ -173,18 +173,14 @@ class DaskEngine:
         """
         wanted = self._satisfiable(needs or {})
         parts = [p for item in items if isinstance(p := getattr(item, "part", None), Path)]
-        with probed({part.parent for part in parts}) as probes:
+        with desks({part.parent for part in parts}) as notes:
             tasks = deque(
-                _Task(n, item, errand_of(function, item, self._here, probes, self._patience))
+                _Task(n, item, errand_of(function, item, self._here, notes, self._patience))
                 for n, item in enumerate(items)
             )
             if tasks:
                 self._refuse_strangers(tasks[0].errand)
-            try:
-                yield from _Round(self, function, wanted, tasks).results()
-            finally:
-                for part in parts:
-                    sweep(part)
+            yield from _Round(self, function, wanted, tasks).results()
 
     def close(self) -> None:
         """Leave the cluster; end it when it is this engine's own."""
@@ -207,7 +203,7 @@ class DaskEngine:
                 "no_workers",
             ) from error
         self._refuse_strangers(
-            Errand(work=b"", kind="", environment=self._here, reads=(), probes=(),
+            Errand(work=b"", kind="", environment=self._here, reads=(), note=None,
                    patience=self._patience)
         )  # fmt: skip
 

@@ -38,8 +38,8 @@ class Errand:
         What decides the numbers; the same on every machine, or shots would differ.
     reads : tuple of (Path, int)
         Files of the item and their sizes in bytes.
-    probes : tuple of (Path, str)
-        Files beside those the item writes, and what they say.
+    note : (Path, str) or None
+        A file in the folder in which the item is to write, and what it says.
     patience : Patience
     """
 
@@ -47,7 +47,7 @@ class Errand:
     kind: str
     environment: Mapping[str, str]
     reads: tuple[tuple[Path, int], ...]
-    probes: tuple[tuple[Path, str], ...]
+    note: tuple[Path, str] | None
     patience: Patience
 
 
@@ -101,7 +101,7 @@ def _in_child(errand: Errand) -> bytes:
     try:
         refuse_strangers(errand)
         function, item = pickle.loads(errand.work)
-        item, part = _with_own_part(item)
+        item, part = _with_own_part(item, errand.note)
         answer = pickle.dumps(_done(function, item, part))
     except Exception as error:
         if part is not None:
@@ -117,15 +117,15 @@ def _done(function: Callable[[Any], Any], item: Any, part: Path | None) -> Retur
     return Returned(answer=answer, part=part if written else None, part_bytes=size)
 
 
-def _with_own_part(item: Any) -> tuple[Any, Path | None]:
+def _with_own_part(item: Any, note: tuple[Path, str] | None) -> tuple[Any, Path | None]:
     """Let an item write to a name of its own.
 
     A worker that was given up, and lives, must not write into the file that another one makes.
     """
     part = getattr(item, "part", None)
-    if not isinstance(part, Path):
+    if not isinstance(part, Path) or note is None:
         return item, None
-    own = part.with_name(f"{part.stem}-{uuid.uuid4().hex}{part.suffix}")
+    own = note[0].with_name(f"{uuid.uuid4().hex}{part.suffix}")
     return dataclasses.replace(item, part=own), own
 
 
@@ -135,7 +135,7 @@ def refuse_strangers(errand: Errand) -> None:
     Parameters
     ----------
     errand : Errand
-        Its ``environment``, ``reads`` and ``probes`` are looked at.
+        Its ``environment``, ``reads`` and ``note`` are looked at.
 
     Raises
     ------
@@ -152,7 +152,8 @@ def refuse_strangers(errand: Errand) -> None:
             "cluster_mismatch",
         )
     unseen = [path for path, size in errand.reads if not _is(path, size)]
-    unseen += [path for path, said in errand.probes if not _says(path, said)]
+    if errand.note is not None and not _says(*errand.note):
+        unseen.append(errand.note[0].parent)
     if unseen:
         raise ClusterError(
             f"A worker of the cluster does not see {unseen[0].parent} as this machine does. Share"
@@ -179,7 +180,7 @@ def errand_of(
     function: Callable[[Any], Any],
     item: Any,
     here: Mapping[str, str],
-    probes: Mapping[Path, tuple[Path, str]],
+    notes: Mapping[Path, tuple[Path, str]],
     patience: Patience,
 ) -> Errand:
     """Pack a piece of work.
@@ -192,8 +193,8 @@ def errand_of(
         Files it reads are its fields of type Path; what it writes is called ``part``.
     here : Mapping of str to str
         The coordinator's environment.
-    probes : Mapping of Path to (Path, str)
-        Probe of each folder that is written to.
+    notes : Mapping of Path to (Path, str)
+        Of each folder in which results will stand, a note in the folder to write to.
     patience : Patience
         When its child counts as hanging.
     """
@@ -203,7 +204,7 @@ def errand_of(
         kind=name_of(function),
         environment=here,
         reads=tuple((path, path.stat().st_size) for path in _read_paths(item)),
-        probes=(probes[part.parent],) if isinstance(part, Path) else (),
+        note=notes[part.parent] if isinstance(part, Path) else None,
         patience=patience,
     )
 

@@ -171,5 +171,11 @@ def _gone(pid: int) -> bool:
 
 def _alive() -> list[int]:
     children = psutil.Process().children(recursive=True)
-    return [p.pid for p in children if "finishkit.working" in " ".join(p.cmdline())
-            and not _gone(p.pid)]  # fmt: skip
+    return [p.pid for p in children if _is_worker(p) and not _gone(p.pid)]
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    try:
+        return "finishkit.working" in " ".join(process.cmdline())
+    except psutil.NoSuchProcess:  # also of one that has ended and was not asked about yet
+        return False
