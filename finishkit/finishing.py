@@ -42,7 +42,7 @@ from finishkit.template import Template
 from finishkit.verdict import Verdict
 from finishkit.whole import stood_whole, whole_of
 
-CODE_VERSION = 4
+CODE_VERSION = 5
 """Raised when a pass gives other pictures for the same filters: it is part of every cache key."""
 
 _FINAL = "+".join(PASSES[-1])

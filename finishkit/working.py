@@ -1,6 +1,7 @@
 """The inside of a worker process: one item after another, and a beat for whoever watches."""
 
 import pickle
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection
@@ -60,12 +61,16 @@ def serve(handle: int, parent: int) -> None:
     pipe = Connection(handle)
     last_s = 0.0
 
+    one_at_a_time = threading.Lock()
+
     def send() -> None:
         nonlocal last_s
-        now = time.monotonic()
-        if now - last_s >= BEAT_S:
-            last_s = now
-            pipe.send_bytes(BEAT)
+        # Decoder, filters and encoder of a shot are threads of their own.
+        with one_at_a_time:
+            now = time.monotonic()
+            if now - last_s >= BEAT_S:
+                last_s = now
+                pipe.send_bytes(BEAT)
 
     _send_beat = send
     while True:
@@ -79,7 +84,8 @@ def serve(handle: int, parent: int) -> None:
         except Exception as error:
             answer = packed_error(error)
         try:
-            pipe.send_bytes(ANSWER + answer)
+            with one_at_a_time:
+                pipe.send_bytes(ANSWER + answer)
         except OSError:
             return  # who asked has died: nobody is there to be told
 

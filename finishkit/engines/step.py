@@ -9,7 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from finishkit.errors import FinishError
-from finishkit.frames import Encoding, Frames, Matrix, decode_report, read_frames, write_frames
+from finishkit.frames import (
+    Encoding,
+    Frames,
+    Matrix,
+    ahead,
+    decode_report,
+    read_frames,
+    write_frames,
+)
 from finishkit.shots import ShotId
 from finishkit.stages import Filter
 from finishkit.stages.gate import Gate, GateLimits, GateResult
@@ -107,7 +115,7 @@ def execute_step(job: StepJob) -> StepResult:
     notes: dict[str, float] = {}
     gate = Gate()
     # A beat for every chunk that any of them hands on: one filter may look far ahead.
-    frames = beating(read_frames(job.source, chunk=job.chunk, matrix=job.matrix))
+    frames = ahead(beating(read_frames(job.source, chunk=job.chunk, matrix=job.matrix)))
     if job.before is not None:
         frames = job.before(frames, notes)
     if job.gated:

@@ -5,6 +5,7 @@ is R'G'B' with BT.709 primaries and transfer, full range; everything written is 
 limited range. Rotation tags and non-square pixels are resolved while reading.
 """
 
+from finishkit.frames.ahead import ahead
 from finishkit.frames.carrier import Frames
 from finishkit.frames.check import DecodeReport, decode_report
 from finishkit.frames.convert import DType
@@ -31,6 +32,7 @@ __all__ = [
     "Glance",
     "Matrix",
     "Probe",
+    "ahead",
     "decode_report",
     "decoder_versions",
     "glances",

@@ -1,7 +1,7 @@
 """Writing frames, tagged bt709, limited range."""
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -12,10 +12,14 @@ import av.error
 from av.video.stream import VideoStream
 
 from finishkit.errors import FinishError, write_error
+from finishkit.frames.ahead import ahead
 from finishkit.frames.carrier import Frames
 from finishkit.frames.convert import MEZZANINE_FORMAT, to_frame
 from finishkit.frames.probe import opened
 from finishkit.frames.sound import carry_sound
+
+READY = 2
+"""Converted frames that may wait for the encoder; one of 4K takes 12 MB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,15 +144,16 @@ def write_frames(
             if audio_from is not None:
                 source = stack.enter_context(opened(audio_from))
                 write_sound = carry_sound(out, source, audio_from)
-            for chunk in frames:
-                for i in range(len(chunk)):
-                    if count == 0:
-                        configure(stream, chunk.data.shape[2], chunk.data.shape[1], encoding)
-                    frame = to_frame(chunk.data[i], encoding.pixel_format)
-                    frame.pts = count
-                    frame.time_base = 1 / rate_fps
-                    out.mux(stream.encode(frame))
-                    count += 1
+            made = stack.enter_context(
+                contextlib.closing(ahead(_converted(frames, encoding), READY))
+            )
+            for frame in made:
+                if count == 0:
+                    configure(stream, frame.width, frame.height, encoding)
+                frame.pts = count
+                frame.time_base = 1 / rate_fps
+                out.mux(stream.encode(frame))
+                count += 1
             if count:
                 out.mux(stream.encode(None))
             if write_sound is not None and count:
@@ -158,6 +163,35 @@ def write_frames(
     if not count:
         raise FinishError(f"{path}: there are no frames to write.", "no_frames")
     return count
+
+
+def _converted(frames: Iterable[Frames], encoding: Encoding) -> Iterator[av.VideoFrame]:
+    for chunk in frames:
+        require_even(chunk.data.shape[2], chunk.data.shape[1], encoding)
+        for i in range(len(chunk)):
+            yield to_frame(chunk.data[i], encoding.pixel_format)
+
+
+def require_even(width: int, height: int, encoding: Encoding) -> None:
+    """Refuse a picture that a format cannot hold.
+
+    Parameters
+    ----------
+    width, height : int
+        Pixels.
+    encoding : Encoding
+        Its pixel format counts.
+
+    Raises
+    ------
+    FinishError
+        ``odd_size`` when a side cannot be halved for 4:2:0.
+    """
+    halved = encoding.pixel_format in ("yuv420p", "yuv420p10le", "p010le")
+    if halved and (width % 2 or height % 2):
+        raise FinishError(
+            f"{width}x{height} cannot be written as 4:2:0: both sides must be even.", "odd_size"
+        )
 
 
 HEVC_TAG = "hvc1"
@@ -195,13 +229,9 @@ def configure(stream: VideoStream, width: int, height: int, encoding: Encoding) 
     Raises
     ------
     FinishError
-        ``odd_size`` when a side cannot be halved for 4:2:0.
+        See :func:`require_even`.
     """
-    halved = encoding.pixel_format in ("yuv420p", "yuv420p10le", "p010le")
-    if halved and (width % 2 or height % 2):
-        raise FinishError(
-            f"{width}x{height} cannot be written as 4:2:0: both sides must be even.", "odd_size"
-        )
+    require_even(width, height, encoding)
     stream.width, stream.height = width, height
     stream.pix_fmt = encoding.pixel_format
     context = stream.codec_context

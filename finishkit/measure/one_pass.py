@@ -114,10 +114,13 @@ class OnePass:
         """Look at the next frame."""
         kept, index = self.gathered, glance.index
         kept.count, kept.last_s, kept.size_px = index + 1, glance.time_s, glance.size_px
-        luma = glance.luma(MOTION_SHORT_PX)
-        if self._moving and self._before is not None:
+        # Where motion is not asked for, only a picked frame is compared with the one before it.
+        luma = None
+        if self._moving or index in self._picks or index + 1 in self._picks:
+            luma = glance.luma(MOTION_SHORT_PX)
+        if self._moving and luma is not None and self._before is not None:
             kept.differences.append(pair_difference(self._before, luma))
-        if index in self.shake_window:
+        if index in self.shake_window and luma is not None:
             kept.small.append(luma)
         if index in self.flicker_window:
             kept.flick.append(cast(NDArray[np.uint8], glance.rgb(FLICKER_SHORT_PX)))
@@ -132,9 +135,9 @@ class OnePass:
         return self.gathered
 
     def _take_full_size(
-        self, frame: NDArray[np.uint8], index: int, luma: NDArray[np.uint8]
+        self, frame: NDArray[np.uint8], index: int, luma: NDArray[np.uint8] | None
     ) -> None:
-        if index in self._picks:
+        if index in self._picks and luma is not None:
             self._take_pick(frame, luma)
         if index in self._face_frames and self._backend is not None:
             self._take_faces(self._backend, frame, index)
