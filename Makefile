@@ -1,6 +1,7 @@
 # Everything a newcomer needs; each target sets up all that it uses.
 #   make demo    the whole job on the sample episode
-#   make test    the default test suite (also in a real browser)
+#   make test    the default test suite (also in a real browser), about ten minutes on two cores
+#   make slow    the tests that take longer than twenty seconds each: as long again, twice
 #   make check   lint, types, layers
 #   make lab     JupyterLab on your own copies of the notebooks
 #   make torture every fault suite with its full count: hours; results into tests/torture/results
@@ -15,7 +16,7 @@ STAMPS := $(VENV)/.stamps
 # Processors are shared between processes, not between the threads of each.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test torture check lab bench all clean
+.PHONY: demo test slow torture check lab bench all clean
 .DELETE_ON_ERROR:
 
 $(BIN)/python:
@@ -41,8 +42,13 @@ $(STAMPS)/browser: | $(BIN)/python
 demo: $(STAMPS)/run
 	$(BIN)/finishkit demo --out demo
 
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=60 --durations-min=4
+
 test: $(STAMPS)/dev $(STAMPS)/browser
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=60 --durations-min=4
+	$(PYTEST) -m "not slow"
+
+slow: $(STAMPS)/dev $(STAMPS)/browser
+	$(PYTEST) -m slow
 
 # One alone: make torture SUITES=kills
 torture: $(STAMPS)/dev

@@ -76,6 +76,7 @@ def test_batch_names_a_failed_notebook_by_how_it_ended(tmp_path):
     assert not (tmp_path / "out" / "bad" / "bad.ipynb").exists()
 
 
+@pytest.mark.slow
 def test_batches_started_in_one_folder_never_share_a_socket(tmp_path):
     """Kernels' sockets in the current folder made two batches talk to each other's kernels."""
     here = tmp_path / "here"

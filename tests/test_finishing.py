@@ -185,6 +185,7 @@ def test_a_manifest_lost_under_a_run_ends_it_with_a_sentence(finished, tmp_path)
     assert _digests(copied / "shots") == before
 
 
+@pytest.mark.slow
 def test_another_template_makes_other_pictures(finished, tmp_path):
     folder, _, done = finished
     copied = tmp_path / "out" / done.folder.name
@@ -211,6 +212,7 @@ def test_a_flipped_bit_in_a_finished_shot_is_found_and_the_shot_made_again(finis
     assert _digests(copied / "shots") == before
 
 
+@pytest.mark.slow
 def test_flicker_cast_and_repeats_are_halved_by_measurement(tmp_path):
     """The promise itself: measured, corrected to a target, measured again."""
     folder = tmp_path / "ep"
@@ -247,6 +249,7 @@ def test_flicker_cast_and_repeats_are_halved_by_measurement(tmp_path):
     assert done.report.score.finished > done.report.score.raw
 
 
+@pytest.mark.slow
 def test_shots_of_other_rates_are_conformed_by_time(tmp_path):
     folder = tmp_path / "ep"
     folder.mkdir()
@@ -265,6 +268,7 @@ def test_shots_of_other_rates_are_conformed_by_time(tmp_path):
     assert decode_report(done.folder / "master.mp4").frame_count == 144
 
 
+@pytest.mark.slow
 def test_a_slower_shot_gets_its_missing_frames(tmp_path):
     """12 fps in a 24 fps master: every second frame would repeat, and is made from motion."""
     folder = tmp_path / "ep"

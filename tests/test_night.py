@@ -43,6 +43,7 @@ def test_nothing_is_written_and_the_sources_stay(episode, tmp_path):
     assert {p: p.read_bytes() for p in sorted(episode.root.iterdir()) if p.is_file()} == before
 
 
+@pytest.mark.slow
 def test_the_disk_it_asks_for_is_enough(night, episode, tmp_path):
     done = finish_episode(episode, template(), tmp_path, jobs=2)
     kept = [*done.folder.glob("work/*_*/*.mkv"), *done.folder.glob("shots/*.mp4")]

@@ -89,6 +89,7 @@ def run(tmp_path, monkeypatch):
     return ids, finish
 
 
+@pytest.mark.slow
 def test_harm_lowers_a_stage_and_then_leaves_it_out(run):
     (kept, lowered, left), finish = run
     done, _ = finish()

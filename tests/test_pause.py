@@ -69,6 +69,7 @@ def unbroken(tmp_path_factory):
     return folder, _made(done.folder)
 
 
+@pytest.mark.slow
 def test_a_paused_run_keeps_every_byte_and_the_next_one_goes_on(unbroken, tmp_path):
     folder, truth = unbroken
     out = tmp_path / "ep01"
@@ -105,6 +106,7 @@ def test_a_paused_run_keeps_every_byte_and_the_next_one_goes_on(unbroken, tmp_pa
     assert watch_batch(out).state().phase == "finished"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["check", "measure", "measure again"])
 def test_a_pause_is_noticed_between_two_shots_of_every_stage(unbroken, tmp_path, stage):
     folder, truth = unbroken
@@ -125,6 +127,7 @@ def test_a_pause_is_noticed_between_two_shots_of_every_stage(unbroken, tmp_path,
     assert _made(again.folder) == truth
 
 
+@pytest.mark.slow
 def test_a_paused_batch_says_so_and_begins_no_other_episode(unbroken, tmp_path):
     folder, truth = unbroken
     other = synth.make_episode(tmp_path / "more", shots=1, count=4, name="ep02")
@@ -154,6 +157,7 @@ def test_a_paused_batch_says_so_and_begins_no_other_episode(unbroken, tmp_path):
     assert _made(out / "ep01") == truth
 
 
+@pytest.mark.slow
 def test_a_batch_outlives_who_started_it(unbroken, tmp_path):
     folder, truth = unbroken
     toml = template().save(tmp_path / "t.toml")

@@ -13,6 +13,8 @@ import pytest
 
 from finishkit.ingest import CODES
 
+pytestmark = pytest.mark.slow
+
 LIMIT_S = 400
 """Far above what it takes (about 40 s on two quiet processors): a hang must end the test."""
 

@@ -2,6 +2,8 @@
 
 import random
 
+import pytest
+
 from tests.torture.double_start import _trial, run
 
 
@@ -11,6 +13,7 @@ def test_one_works_and_the_others_say_who(tmp_path):
         assert _trial(random.Random(number), kind, folder, None, []) == ""
 
 
+@pytest.mark.slow
 def test_the_whole_command_notices_it_before_it_starts_papermill(tmp_path):
     outcome = run(1, 3, tmp_path, print)
     assert outcome.figures["by the whole command"] == 1

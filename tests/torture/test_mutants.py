@@ -13,12 +13,14 @@ def _say(text):
     pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suite", [damage, bombs], ids=["damage", "bombs"])
 def test_the_promise_holds_in_a_few_trials(suite, tmp_path):
     outcome = suite.run(4 if suite is damage else 9, 5, tmp_path, _say)
     assert outcome.failures == ()
 
 
+@pytest.mark.slow
 def test_broken_clips_are_set_aside_and_the_good_ones_are_the_same(tmp_path):
     outcome = mutants.run(3, 3, tmp_path, _say)  # and what lies on the shelf
     assert outcome.failures == ()
@@ -26,6 +28,7 @@ def test_broken_clips_are_set_aside_and_the_good_ones_are_the_same(tmp_path):
     assert outcome.figures["finishing_runs"] == 1
 
 
+@pytest.mark.slow
 def test_a_look_that_changes_nothing_keeps_count_order_sync_and_colour(tmp_path):
     assert conform.run(5, 2, tmp_path, _say).failures == ()
 

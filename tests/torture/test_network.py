@@ -8,6 +8,7 @@ import pytest
 from tests.torture import network
 
 
+@pytest.mark.slow
 def test_what_points_elsewhere_is_refused_and_nobody_comes(tmp_path):
     outcome = network.run(6, 0, tmp_path, lambda _: None)
     assert outcome.failures == ()
