@@ -1,4 +1,4 @@
-"""B4: give a shot of 96 frames the colours of another picture, against color-matcher."""
+"""B4: a shot of 96 frames graded, against color-matcher and against FFmpeg's lut3d."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ import numpy as np
 from bench.clips import stack
 from bench.rows import OURS, Results, Row, Told, Workplace
 from bench.sides import Spec
+from finishkit.stages.lut import build_lut, write_cube
 
 INSTALL = "pip install color-matcher (GPL-3.0; it runs in a process of its own)"
 WARM = np.array([1.08, 1.0, 0.88])
@@ -28,14 +29,27 @@ def levels_apart(saved: Results, told: Told) -> dict[str, Any]:
     return found
 
 
+def levels_from(saved: Results, _told: Told) -> dict[str, Any]:
+    """Return how far two sides that use one table are apart, in 8-bit levels."""
+    ours = np.load(saved[OURS]).astype(np.int16)
+    off = {name: np.abs(ours - np.load(path)) for name, path in saved.items() if name != OURS}
+    return {
+        f"levels from {name}": {"mean": round(float(o.mean()), 4), "largest": int(o.max())}
+        for name, o in off.items()
+    }
+
+
 def rows(at: Workplace) -> list[Row]:
-    """Return the row."""
+    """Return the rows: a transfer fitted and applied; a table that is there already."""
     size, frames, kept = ((144, 256), 8, 4) if at.tiny else ((1080, 1920), 96, 12)
     pictures, reference = at.folder / "b4.npy", at.folder / "b4_reference.npy"
     np.save(pictures, stack(size, kept))
     other = stack(size, 1, seed=5)[0]
     np.save(reference, np.clip(np.rint(other * WARM), 0, 255).astype(np.uint8))
     given = {"pictures": str(pictures), "reference": str(reference)}
+    cube = at.folder / "b4.cube"
+    write_cube(cube, build_lut(lambda rgb: np.clip(rgb * WARM.astype(np.float32), 0, 1)))
+    tabled = {"pictures": str(pictures), "cube": str(cube), "frames": frames}
 
     def peer(side_by_side: bool) -> Spec:
         return Spec(
@@ -72,5 +86,17 @@ def rows(at: Workplace) -> list[Row]:
                 " finishkit's own match is five bounded moves and no MKL. The peer fits every"
                 " frame anew; a frame costs it the same whichever it is, so it is given fewer."
             ),
-        )
+        ),
+        Row(
+            name="B4.lut",
+            title=f"send {frames} frames, {size[0]}x{size[1]}, through one .cube table",
+            unit="frame",
+            sides={
+                OURS: Spec(module="bench.ours.lut", given=tabled, units=frames),
+                "FFmpeg lut3d": Spec(module="bench.peers.lut", given=tabled, units=frames),
+            },
+            parameters={"width_px": size[0], "height_px": size[1], "frames": frames},
+            compare=levels_from,
+            notes="8-bit pictures in and out on both sides; theirs trilinear, threads of its own.",
+        ),
     ]

@@ -28,10 +28,11 @@ from bench.tree import watched
 SMALL_PX, MASTER_PX = (144, 256), (288, 512)
 SERIES: dict[str, list[tuple[int, int, int]]] = {
     "shots": [(n, 12, 1) for n in (2, 4, 8, 16)],
-    "frames": [(2, n, 1) for n in (12, 24, 48, 96)],
-    "pixels": [(2, 12, n) for n in (1, 2, 3, 4)],
+    "frames": [(2, n, 4) for n in (24, 48, 96, 192)],
+    "pixels": [(2, 96, n) for n in (1, 2, 3, 4)],
 }
-"""Shots, frames a shot, and how many times as wide and high the clips and the master are."""
+"""Shots, frames a shot, and how many times as wide and high the clips and the master are. Length is
+tried at the largest size: small clips cost little beside what a run and a shot cost anyway."""
 
 BARE: dict[str, list[tuple[int, int, int]]] = {
     "shots": [(1, 4, 1), (2, 4, 1), (3, 4, 1)],

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from bench.serving import serve
-from finishkit.frames import Encoding, glances, read_frames, write_frames
+from finishkit.frames import Encoding, ahead, glances, read_frames, write_frames
 
 
 class Video:
@@ -35,7 +35,7 @@ class Video:
         return sum(len(g.luma(10_000)) > 0 for g in glances(path))
 
     def _write(self, path: Path) -> int:
-        frames = read_frames(path, dtype="uint8")
+        frames = ahead(read_frames(path, dtype="uint8"))
         return write_frames(self._made, frames, rate_fps=Fraction(24), encoding=self._encoding)
 
     def run(self) -> dict[str, int]:
