@@ -51,6 +51,7 @@ def _remove(desk: Path) -> None:
     while desk.exists() and time.monotonic() < deadline:
         # A file may come into it while it is being emptied.
         shutil.rmtree(desk, ignore_errors=True)
+        time.sleep(0.01)
 
 
 def take_over(own: Path, size_bytes: int, part: Path) -> None:
