@@ -79,10 +79,8 @@ def to_rgb(
         )
         return cast(NDArray[np.uint8], small.to_ndarray())
     if frame.format.is_rgb:
-        unit = (
-            frame.reformat(format="rgb48le", threads=_THREADS).to_ndarray().astype(np.float32)
-            / 65535
-        )
+        codes = frame.reformat(format="rgb48le", threads=_THREADS).to_ndarray()
+        unit = np.asarray(codes, np.float32) / np.float32(65535)
     else:
         # Through planes: swscale's own way from 8-bit 4:2:0 to rgb48 loses two codes (measured).
         step = 4.0
