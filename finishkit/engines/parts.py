@@ -47,10 +47,15 @@ def desks(folders: set[Path]) -> Iterator[dict[Path, tuple[Path, str]]]:
 
 
 def _remove(desk: Path) -> None:
+    gone = desk.with_name(f".desk-{secrets.token_hex(8)}.part")
+    # Under a name nobody knows nothing more can be opened in it, however fast somebody writes.
+    with contextlib.suppress(OSError):
+        desk.rename(gone)
     deadline = time.monotonic() + AWAY_S
-    while desk.exists() and time.monotonic() < deadline:
-        # A file may come into it while it is being emptied.
+    while (desk.exists() or gone.exists()) and time.monotonic() < deadline:
+        # Where it could not be renamed, a file may come into it while it is being emptied.
         shutil.rmtree(desk, ignore_errors=True)
+        shutil.rmtree(gone, ignore_errors=True)
         time.sleep(0.01)
 
 
