@@ -4,9 +4,10 @@
 
 Writes ``gpu.json``: the schema of ``bench.json``, and under ``gpu`` the card and its driver, the
 peak of its memory, a sweep over batch sizes in half precision, the kernels the net spends its time
-in, and which of NVENC and NVDEC open. Needs the repository and its environment, nothing else; the
-field's packages are compared with where they are installed. What the time does not allow is left
-out, and named. ``--device cpu --tiny`` tries the code where there is no GPU.
+in, what follows the net on the device against the host, and which of NVENC and NVDEC open. Needs
+the repository and its environment, nothing else; the field's packages are compared with where they
+are installed. What the time does not allow is left out, and named. ``--device cpu --tiny`` tries
+the code where there is no GPU.
 """
 
 import argparse
@@ -138,6 +139,74 @@ def kernels(device: str, tiny: bool) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
+def finishing(device: str, tiny: bool) -> dict[str, Any]:
+    """Time a chunk from the net to the encoder's planes: kept on the device, and on the host.
+
+    Both ask the same net, and both hand out 4:2:0; whether the pictures agree is told first.
+    """
+    import torch
+
+    from finishkit.engines.device_pass import differences, finished_on_device
+    from finishkit.frames import Frames
+    from finishkit.frames.convert import packed_420
+    from finishkit.stages.gate import Gate
+    from finishkit.stages.grade import Grade
+    from finishkit.stages.grain import Grain
+    from finishkit.stages.lut import build_lut
+    from finishkit.stages.match import Match
+    from finishkit.stages.upscale import Upscale
+
+    size, chunks = ((36, 64), 2) if tiny else ((540, 960), 6)
+    lut = build_lut(lambda rgb: rgb**1.1)
+    filters = (
+        Upscale(
+            model=MODELS[0],
+            strength=1.0,
+            tile_px=0,
+            out_px=(4 * size[0], 4 * size[1]),
+            fit="crop",
+        ),
+        Grade(tables=lut[None], match=Match()),
+        Grain(shot="bench", sigma_codes=1.0, strength=1.0),
+    )
+
+    def given(chunk: int, count: int) -> Any:
+        pictures = stack(size, chunk).astype(np.float32) / np.float32(255)
+        return (Frames(data=pictures, pts_s=np.arange(chunk) / 24) for _ in range(count))
+
+    def there(chunk: int, count: int) -> None:
+        frames = given(chunk, count)
+        for _ in finished_on_device(
+            frames, filters, 1, shot="bench", notes={}, gate=Gate(), device=device
+        ):
+            pass
+
+    def here(chunk: int, count: int) -> None:
+        gate, frames = Gate(), given(chunk, count)
+        for number, apply in enumerate(filters, start=1):
+            frames = apply(frames, {})
+            frames = gate.watch_out(frames) if number == 1 else frames
+        for done in frames:
+            for picture in done.data:
+                packed_420(picture)
+
+    worst, mean = differences(device)
+    found: dict[str, Any] = {"worst_codes": worst, "mean_codes": mean}
+    ways = [("host", here, 1)]
+    ways += [(f"device, {n} at once", there, n) for n in BATCHES[: 2 if tiny else 4]]
+    for name, run, chunk in ways:
+        if device == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+        run(chunk, 1)  # weights, kernels, tables
+        begun = time.perf_counter()
+        run(chunk, chunks)
+        entry = {"frame_s": (time.perf_counter() - begun) / (chunk * chunks)}
+        if device == "cuda":
+            entry["vram_peak_bytes"] = torch.cuda.max_memory_allocated()
+        found[name] = entry
+    return found
+
+
 def codecs() -> dict[str, dict[str, Any]]:
     """Return which of the card's encoders and decoders open, each tried."""
     from finishkit.frames.encoders import HARDWARE_DECODERS, HARDWARE_ENCODERS, tried
@@ -181,6 +250,7 @@ def main() -> None:
     _within("codecs", codecs, until, gpu)
     _within("batches", lambda: sweep(asked.device, asked.tiny), until, gpu)
     _within("kernels", lambda: kernels(asked.device, asked.tiny), until, gpu)
+    _within("finishing", lambda: finishing(asked.device, asked.tiny), until, gpu)
     gpu["name"] = gpu["card"].get("name", "")
     record: dict[str, Any] = {}
     _write({"gpu": gpu}, asked.out)

@@ -150,7 +150,11 @@ def _device() -> Finding:
     import torch
 
     if torch.cuda.is_available():
-        return Finding(what="device", state="ok", text=torch.cuda.get_device_name(0))
+        from finishkit.engines.device_pass import why_not_here
+
+        name, why = torch.cuda.get_device_name(0), why_not_here("cuda")
+        stays = f"grade, grain and 4:2:0 by the processor: {why}" if why else "from net to planes"
+        return Finding(what="device", state="note" if why else "ok", text=f"{name}, {stays}")
     return Finding(
         what="device",
         state="note",

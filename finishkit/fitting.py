@@ -172,8 +172,7 @@ class Fitter:
                 master.encoder_threads,
                 keep_grain=any(grained.values()),
             ),
-            # A frame of 2160x3840 is 100 MB, and each filter holds one.
-            chunk=render_chunk(),
+            chunk=render_chunk(on_device=not plain and look.upscale.engine == "finishkit"),
             must_give=True,
             final=True,
             jobs=None if plain else render_jobs(look.upscale.gpu_memory_gb),

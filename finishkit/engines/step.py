@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from finishkit.environment import device_of_nets
 from finishkit.errors import FinishError
 from finishkit.frames import (
+    CodedFrames,
     Encoding,
     Frames,
     Matrix,
@@ -120,13 +122,14 @@ def execute_step(job: StepJob) -> StepResult:
         frames = job.before(frames, notes)
     if job.gated:
         frames = gate.watch_in(frames)
-    for number, apply in enumerate(job.filters, start=1):
+    there = _first_on_device(job)
+    for number, apply in enumerate(job.filters[:there], start=1):
         frames = beating(apply(frames, notes))
         if number == job.gated:
             frames = gate.watch_out(frames)
     written = write_frames(
         job.part,
-        _finite(frames, job),
+        _finite(frames, job) if there is None else _on_device(frames, job, there, notes, gate),
         rate_fps=job.rate_fps,
         encoding=job.encoding,
         audio_from=job.audio_from,
@@ -145,6 +148,34 @@ def execute_step(job: StepJob) -> StepResult:
         gates=gates,
         elapsed_s=time.monotonic() - started,
         passed=all(g.passed for g in gates),
+    )
+
+
+def _first_on_device(job: StepJob) -> int | None:
+    """Return from which filter on the frames stay on a GPU; None: all is the host's."""
+    device = device_of_nets()
+    if not device or job.encoding.pixel_format != "yuv420p":
+        return None
+    from finishkit.engines import device_pass
+
+    there = device_pass.first_on_device(job.filters)
+    return None if there is None or device_pass.why_not_here(device) else there
+
+
+def _on_device(
+    frames: Iterator[Frames], job: StepJob, there: int, notes: dict[str, float], gate: Gate
+) -> Iterator[CodedFrames]:
+    from finishkit.engines.device_pass import finished_on_device
+
+    notes["upscale.on_device"] = 1.0
+    return finished_on_device(
+        frames,
+        job.filters[there:],
+        job.gated - there,
+        shot=job.shot,
+        notes=notes,
+        gate=gate,
+        device=device_of_nets(),
     )
 
 

@@ -6,7 +6,7 @@ limited range. Rotation tags and non-square pixels are resolved while reading.
 """
 
 from finishkit.frames.ahead import ahead
-from finishkit.frames.carrier import Frames
+from finishkit.frames.carrier import CodedFrames, Frames
 from finishkit.frames.check import DecodeReport, decode_report
 from finishkit.frames.convert import DType
 from finishkit.frames.glance import Glance, glances
@@ -25,6 +25,7 @@ from finishkit.frames.write import MEZZANINE, Encoding, master_encoding, write_f
 __all__ = [
     "CONTAINERS",
     "MEZZANINE",
+    "CodedFrames",
     "DType",
     "DecodeReport",
     "Encoding",

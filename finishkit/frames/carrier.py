@@ -58,3 +58,29 @@ class Frames:
     def with_data(self, data: Pixels) -> "Frames":
         """Return a chunk with other pictures at the same times."""
         return Frames(data=data, pts_s=self.pts_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CodedFrames:
+    """A chunk of consecutive frames as an encoder takes them, at the end of a pass.
+
+    Attributes
+    ----------
+    data : ndarray, shape (n, 3 height / 2, width), dtype uint8
+        8-bit 4:2:0, BT.709, limited range: luma, then Cb and Cr, as FFmpeg packs ``yuv420p``.
+    pts_s : ndarray, shape (n,), dtype float64
+        As of :class:`Frames`.
+    """
+
+    data: NDArray[np.uint8]
+    pts_s: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        d, p = self.data, self.pts_s
+        if d.ndim != 3 or d.dtype != np.uint8 or d.shape[1] % 3 or d.shape[2] % 2:
+            raise ValueError(f"CodedFrames.data is {d.dtype} {d.shape}, not uint8 (n, 3 h / 2, w)")
+        if p.shape != (d.shape[0],):
+            raise ValueError(f"CodedFrames: {d.shape[0]} pictures but pts_s of shape {p.shape}")
+
+    def __len__(self) -> int:
+        return self.data.shape[0]

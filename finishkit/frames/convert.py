@@ -123,8 +123,8 @@ _TO_YCBCR = np.array(
 """R'G'B' to Y'CbCr, ITU-R BT.709-6 table 4."""
 
 
-_LUMA_8 = np.column_stack([_TO_YCBCR[:1] * 219, [16]]).astype(np.float32)
-_CHROMA_8 = np.vstack([_TO_YCBCR[1:] * 224, np.zeros((1, 3))]).astype(np.float32)
+LUMA_8 = np.column_stack([_TO_YCBCR[:1] * 219, [16]]).astype(np.float32)
+CHROMA_8 = np.vstack([_TO_YCBCR[1:] * 224, np.zeros((1, 3))]).astype(np.float32)
 """With a row that nobody needs: OpenCV is eight times as fast from three values to three."""
 _CODES_10 = np.column_stack([_TO_YCBCR * np.array([[876], [896], [896]]), [64, 512, 512]]).astype(
     np.float32
@@ -133,7 +133,17 @@ _CODES_10 = np.column_stack([_TO_YCBCR * np.array([[876], [896], [896]]), [64, 5
 
 def to_frame(picture: Pixels, pixel_format: str) -> av.VideoFrame:
     """Return a picture as a frame of a pixel format, tagged bt709, limited range."""
-    out = _to_420(picture) if pixel_format == "yuv420p" else _to_444(picture)
+    if pixel_format == "yuv420p":
+        return coded_frame(packed_420(picture))
+    return _tagged(_to_444(picture))
+
+
+def coded_frame(packed: NDArray[np.uint8]) -> av.VideoFrame:
+    """Return 4:2:0 codes, packed as by :func:`packed_420`, as a frame, tagged."""
+    return _tagged(av.VideoFrame.from_ndarray(packed, format="yuv420p"))
+
+
+def _tagged(out: av.VideoFrame) -> av.VideoFrame:
     out.color_primaries = 1
     out.color_trc = 1
     out.colorspace = Colorspace.ITU709
@@ -154,7 +164,8 @@ def _strips(picture: Pixels) -> Iterator[tuple[int, NDArray[np.float32]]]:
             yield top, np.clip(part, 0, 1, out=room)
 
 
-def _to_420(picture: Pixels) -> av.VideoFrame:
+def packed_420(picture: Pixels) -> NDArray[np.uint8]:
+    """Return a picture as 8-bit 4:2:0, limited range: shape (3 h / 2, w), luma, Cb, Cr."""
     # Our own last step before the encoder, rounded, with chroma sited left as H.264 says: swscale
     # truncates on this path and darkens mid grey by two codes (measured: 128 to 126).
     height, width = picture.shape[:2]
@@ -163,14 +174,14 @@ def _to_420(picture: Pixels) -> av.VideoFrame:
     across, one = np.array([0.25, 0.5, 0.25], np.float32), np.ones(1, np.float32)
     for top, part in _strips(picture):
         rows = len(part)
-        packed[top : top + rows] = cv2.convertScaleAbs(cv2.transform(part, _LUMA_8))
+        packed[top : top + rows] = cv2.convertScaleAbs(cv2.transform(part, LUMA_8))
         # The mean of two rows; cv2.resize takes five times as long for it.
         halved = cv2.addWeighted(part[::2], 0.5, part[1::2], 0.5, 0)
-        chroma = cv2.transform(halved, _CHROMA_8)
+        chroma = cv2.transform(halved, CHROMA_8)
         for i, plane in enumerate(planes):
             sited = cv2.sepFilter2D(cv2.extractChannel(chroma, i), -1, across, one)[:, ::2]
             plane[top // 2 : (top + rows) // 2] = cv2.convertScaleAbs(sited, alpha=1, beta=128)
-    return av.VideoFrame.from_ndarray(packed, format="yuv420p")
+    return packed
 
 
 def _to_444(picture: Pixels) -> av.VideoFrame:

@@ -13,8 +13,8 @@ from av.video.stream import VideoStream
 
 from finishkit.errors import FinishError, write_error
 from finishkit.frames.ahead import ahead
-from finishkit.frames.carrier import Frames
-from finishkit.frames.convert import MEZZANINE_FORMAT, to_frame
+from finishkit.frames.carrier import CodedFrames, Frames
+from finishkit.frames.convert import MEZZANINE_FORMAT, coded_frame, to_frame
 from finishkit.frames.probe import opened
 from finishkit.frames.sound import carry_sound
 
@@ -98,7 +98,7 @@ def master_encoding(crf: int, preset: str, threads: int, *, keep_grain: bool = F
 
 def write_frames(
     path: Path,
-    frames: Iterable[Frames],
+    frames: Iterable[Frames | CodedFrames],
     *,
     rate_fps: Fraction,
     encoding: Encoding,
@@ -110,8 +110,9 @@ def write_frames(
     ----------
     path : Path
         Written directly: callers hand in a temporary name, see :func:`finishkit.store.commit`.
-    frames : iterable of Frames
-        The times are not used: frame ``i`` is shown at ``i / rate_fps``.
+    frames : iterable of Frames or CodedFrames
+        The times are not used: frame ``i`` is shown at ``i / rate_fps``. Coded ones are taken as
+        they are, for an encoding of 8-bit 4:2:0.
     rate_fps : Fraction
         Of the written clip.
     encoding : Encoding
@@ -165,8 +166,15 @@ def write_frames(
     return count
 
 
-def _converted(frames: Iterable[Frames], encoding: Encoding) -> Iterator[av.VideoFrame]:
+def _converted(
+    frames: Iterable[Frames | CodedFrames], encoding: Encoding
+) -> Iterator[av.VideoFrame]:
     for chunk in frames:
+        if isinstance(chunk, CodedFrames):
+            if encoding.pixel_format != "yuv420p":
+                raise ValueError(f"coded frames are no {encoding.pixel_format}")
+            yield from map(coded_frame, chunk.data)
+            continue
         require_even(chunk.data.shape[2], chunk.data.shape[1], encoding)
         for i in range(len(chunk)):
             yield to_frame(chunk.data[i], encoding.pixel_format)

@@ -2,13 +2,14 @@
 
 import functools
 import math
+from collections.abc import Callable
 from typing import Literal, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from finishkit.environment import net_engine
+from finishkit.environment import GPU_BATCH, net_engine
 from finishkit.errors import FinishError
 from finishkit.models.cards import ModelCard
 from finishkit.models.memory import MEMORY_SHARE, TILE_MIN_PX, free_bytes, shrinking
@@ -16,14 +17,11 @@ from finishkit.models.net_openvino import OpenVinoNet, knows
 from finishkit.models.net_torch import TorchNet
 from finishkit.models.nets import PEAK_CHANNELS
 from finishkit.models.precision import GATE_DB, psnr_db, test_picture
-from finishkit.models.tiling import Out, Pictures, seam_codes, tiled
+from finishkit.models.tiling import Held, Out, Pictures, seam_codes, tiled
 
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 Runtime = Literal["auto", "torch", "openvino"]
-
-CUDA_BATCH = 4
-"""Frames in one go on a GPU; on a CPU one frame at a time is fastest, since it stays in cache."""
 
 
 class Net(Protocol):
@@ -153,7 +151,8 @@ class Upscaler:
         if self._gpu_bytes:
             total_bytes = torch.cuda.mem_get_info()[1]
             torch.cuda.set_per_process_memory_fraction(min(1.0, self._gpu_bytes / total_bytes))
-        self._batch = CUDA_BATCH if self.device == "cuda" else 1
+        # On a CPU one frame at a time is fastest, since it stays in cache.
+        self._batch = GPU_BATCH if self.device == "cuda" else 1
         self._net = _net(card, self.device, precision, self.runtime, torch.get_num_threads())
         self.seam_codes = 0.0
 
@@ -179,6 +178,15 @@ class Upscaler:
             if precision_db(self.card, self.device, found[1], found[0]) >= GATE_DB:
                 return found
         return "torch", "float32"
+
+    def _planned(self, h: int, w: int, n: int) -> tuple[int, int]:
+        """Return the batch and the tile to begin with: a batch gains less than tiles cost."""
+        batch = min(self._batch, n)
+        if self._tile_px:
+            return batch, self._tile_px
+        while batch > 1 and self._planned_tile_px(h, w, batch):
+            batch //= 2
+        return batch, self._planned_tile_px(h, w, batch)
 
     def _planned_tile_px(self, h: int, w: int, batch: int) -> int:
         value_bytes = torch.finfo(self.dtype).bits // 8
@@ -237,29 +245,67 @@ class Upscaler:
         """
         return self._enlarged(pictures, out)  # type: ignore[return-value]
 
+    def on_device(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Enlarge pictures that are on the device, and leave them there.
+
+        Parameters
+        ----------
+        pictures : Tensor, shape (n, 3, h, w), dtype float32
+            R'G'B' in [0, 1].
+
+        Returns
+        -------
+        enlarged : Tensor, shape (n, 3, scale h, scale w), dtype float32
+            In [0, 1]: what :meth:`__call__` gives.
+
+        Raises
+        ------
+        FinishError
+            As :meth:`__call__`; ``wrong_model`` when another runtime than torch runs the net.
+        """
+        if not isinstance(self._net, TorchNet):
+            raise FinishError(f"{self.runtime} keeps no pictures on a device.", "wrong_model")
+        net = self._net.on_device
+
+        def run(part: torch.Tensor) -> torch.Tensor:
+            return net(part.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+
+        with torch.inference_mode():
+            enlarged, _ = self._all(pictures.permute(0, 2, 3, 1), run, torch.cat)
+            return enlarged.permute(0, 3, 1, 2)
+
     def _enlarged(self, pictures: Pictures, out: Out) -> Pictures:
         n, h, w, _ = pictures.shape
-        scale, halo_px = self.card.scale, self.card.halo_px
+        scale = self.card.scale
         if n == 0:
             return np.empty((0, h * scale, w * scale, 3), out)
+        enlarged, tile_px = self._all(pictures, lambda p: self._net(p, out), np.concatenate)
+        self.seam_codes = seam_codes(
+            enlarged, tile_px=tile_px, overlap_px=self.card.halo_px, scale=scale
+        )
+        return enlarged
 
-        def attempt(batch: int, tile_px: int) -> Pictures:
+    def _all(
+        self, pictures: Held, run: Callable[[Held], Held], joined: Callable[[list[Held]], Held]
+    ) -> tuple[Held, int]:
+        """Enlarge pictures of shape (n, h, w, 3), n > 0; return them and the tile that fitted."""
+
+        def attempt(batch: int, tile_px: int) -> Held:
             parts = [
                 tiled(
-                    lambda part: self._net(part, out),
+                    run,
                     pictures[i : i + batch],
                     tile_px=tile_px,
-                    overlap_px=halo_px,
-                    scale=scale,
+                    overlap_px=self.card.halo_px,
+                    scale=self.card.scale,
                 )
                 for i in range(0, n, batch)
             ]
-            return parts[0] if len(parts) == 1 else np.concatenate(parts)
+            return parts[0] if len(parts) == 1 else joined(parts)
 
-        batch = min(self._batch, n)
-        tile_px = self._tile_px or self._planned_tile_px(h, w, batch)
+        n, h, w, _ = pictures.shape
+        batch, tile_px = self._planned(h, w, n)
         enlarged, fitted, fitted_px = shrinking(attempt, batch, tile_px, max(h, w))
         if (fitted, fitted_px) != (batch, tile_px):  # memory ran out: do not run into it again
             self._batch, self._tile_px = fitted, fitted_px
-        self.seam_codes = seam_codes(enlarged, tile_px=fitted_px, overlap_px=halo_px, scale=scale)
-        return enlarged
+        return enlarged, fitted_px

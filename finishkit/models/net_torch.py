@@ -52,10 +52,25 @@ class TorchNet:
         x = _shared(pictures).to(self._device).permute(0, 3, 1, 2)  # channels last in memory
         x = x.float().div_(255) if pictures.dtype == np.uint8 else x
         with torch.inference_mode():
-            y = self._net(x.to(self._dtype)).float().clamp_(0, 1)
+            y = self.on_device(x)
             if out == "uint8":
                 y = y.mul_(255).round_().to(torch.uint8)
             return y.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+    def on_device(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Enlarge pictures that are on the device, and leave them there.
+
+        Parameters
+        ----------
+        pictures : Tensor, shape (n, 3, h, w), dtype float32
+            R'G'B' in [0, 1]; best with the channels last in memory.
+
+        Returns
+        -------
+        enlarged : Tensor, shape (n, 3, scale h, scale w), dtype float32
+            In [0, 1]. Ask for it in torch's inference mode.
+        """
+        return self._net(pictures.to(self._dtype)).float().clamp_(0, 1)
 
 
 def _shared(pictures: Pictures) -> torch.Tensor:

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 @functools.cache
 def upscaler(
-    model: str, tile_px: int = 0, sha256: str = "", gpu_memory_gb: float = 0.0
+    model: str,
+    tile_px: int = 0,
+    sha256: str = "",
+    gpu_memory_gb: float = 0.0,
+    on_device: str = "",
 ) -> "Upscaler":
     """Return this process's engine for a net: loaded at first use, then kept.
 
@@ -28,6 +32,9 @@ def upscaler(
         Of a net of the user's, as the template or the fit has it: another is refused.
     gpu_memory_gb : float
         The template's bound for all processes that render side by side; this one takes its share.
+    on_device : str
+        Where pictures are kept between the net and what follows it, ``cuda``: torch runs it there.
+        Empty: they come back to the host, whatever runs it.
 
     Returns
     -------
@@ -49,4 +56,13 @@ def upscaler(
         ) from error
     jobs = render_jobs(gpu_memory_gb)
     share_bytes = gpu_room_bytes(gpu_memory_gb) // jobs if jobs else 0
-    return Upscaler(card_of(model), tile_px=tile_px, gpu_bytes=share_bytes)
+    card = card_of(model)
+    if on_device:
+        return Upscaler(
+            card,
+            device=on_device,  # type: ignore[arg-type]
+            tile_px=tile_px,
+            runtime="torch",
+            gpu_bytes=share_bytes,
+        )
+    return Upscaler(card, tile_px=tile_px, gpu_bytes=share_bytes)

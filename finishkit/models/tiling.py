@@ -2,14 +2,19 @@
 
 import itertools
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 Pictures = NDArray[np.generic]
 Out = Literal["float32", "uint8"]
 """What pictures are returned as: [0, 1], or codes."""
+Held = TypeVar("Held", Pictures, "Tensor")
+"""Pictures on the host or on a device."""
 
 
 def windows(length_px: int, tile_px: int, overlap_px: int) -> list[tuple[int, int, int]]:
@@ -44,8 +49,8 @@ def windows(length_px: int, tile_px: int, overlap_px: int) -> list[tuple[int, in
 
 
 def tiled(
-    fn: Callable[[Any], Pictures], pictures: Pictures, *, tile_px: int, overlap_px: int, scale: int
-) -> Pictures:
+    fn: Callable[[Any], Held], pictures: Held, *, tile_px: int, overlap_px: int, scale: int
+) -> Held:
     """Run a net over pictures tile by tile.
 
     With ``overlap_px`` at least the radius of the net's receptive field every kept pixel has seen
@@ -56,7 +61,7 @@ def tiled(
     ----------
     fn : callable
         (n, h, w, c) to (n, scale h, scale w, c); called on windows of one size.
-    pictures : ndarray, shape (n, h, w, c)
+    pictures : ndarray or Tensor, shape (n, h, w, c)
         Any number of channels.
     tile_px : int
         Side of a tile's core at the input's size; 0: the whole picture at once.
@@ -67,7 +72,7 @@ def tiled(
 
     Returns
     -------
-    enlarged : ndarray, shape (n, scale h, scale w, c)
+    enlarged : ndarray or Tensor, shape (n, scale h, scale w, c)
         Of the type ``fn`` returns.
     """
     if tile_px <= 0:
@@ -77,12 +82,14 @@ def tiled(
     if len(rows) == len(columns) == 1:
         return fn(pictures)
     tall, wide = min(tile_px + 2 * overlap_px, h), min(tile_px + 2 * overlap_px, w)
-    out: Pictures | None = None
+    out: Any = None
     for y, top, bottom in rows:
         for x, left, right in columns:
             done = fn(pictures[:, y : y + tall, x : x + wide])
             if out is None:
-                out = np.empty((n, h * scale, w * scale, c), done.dtype)
+                size = (n, h * scale, w * scale, c)
+                of_host = isinstance(done, np.ndarray)
+                out = np.empty(size, done.dtype) if of_host else done.new_empty(size)
             out[:, top * scale : bottom * scale, left * scale : right * scale] = done[
                 :,
                 (top - y) * scale : (bottom - y) * scale,

@@ -74,6 +74,7 @@ _NOTES: Final = {
     "interpolate.repaired": _count("repeats replaced", lead=True),
     "interpolate.kept": _count("repeats kept, flow not sure", lead=True),
     "upscale.scale": _Note(label="enlarged", unit="×", lead=True, neutral=1.0),
+    "upscale.on_device": _share("finished on the GPU"),
     "upscale.strength": _share("share of the net", lead=True),
     "upscale.input_scale": _share("size the net was given"),
     "sharpen.before_px": _Note(label="real resolution before", unit="px", decimals=0),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from finishkit.frames import Frames, Probe
 from finishkit.shots import ShotId
 from finishkit.verdict.offsets import ColourOffset
+
+if TYPE_CHECKING:
+    from finishkit.device.carrier import DeviceFrames
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -56,6 +59,27 @@ class Filter(Protocol):
 
     def __call__(self, frames: Iterator[Frames], notes: Notes) -> Iterator[Frames]:
         """Yield the treated frames; write what was solved into ``notes``."""
+        ...
+
+
+class DeviceFilter(Protocol):
+    """A filter's treatment of frames in a device's memory: a chunk in, a chunk out.
+
+    The same pictures as the filter gives on the host, to a code. Without memory of the chunks
+    before, but for what it notes: a chunk may be given again in parts when memory runs out.
+    """
+
+    def __call__(self, chunk: "DeviceFrames") -> "DeviceFrames":
+        """Return the treated frames."""
+        ...
+
+
+@runtime_checkable
+class OnDevice(Protocol):
+    """A filter that has a twin for a device: those that follow a net in the render pass."""
+
+    def on_device(self, device: str, notes: Notes) -> DeviceFilter:
+        """Return the twin, which writes into ``notes`` what the filter would."""
         ...
 
 

@@ -154,6 +154,11 @@ class GateReading:
         )
 
 
+def compared_px(width: int, height: int) -> tuple[int, int]:
+    """Return the size (width, height) at which frames of a size are compared."""
+    return WIDTH_PX, max(1, round(height * WIDTH_PX / width))
+
+
 @dataclass(slots=True, eq=False)
 class _Watch:
     pts: list[float] = field(default_factory=list)
@@ -165,21 +170,21 @@ class _Watch:
 
     def see(self, chunk: Frames) -> None:
         for i in range(len(chunk)):
-            self.pts.append(float(chunk.pts_s[i]))
-            self._picture(chunk.data[i])
+            picture = chunk.data[i]
+            size = compared_px(picture.shape[1], picture.shape[0])
+            small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+            if picture.dtype == np.uint8:
+                small /= 255
+            self.see_small(small, float(chunk.pts_s[i]))
 
-    def _picture(self, picture: NDArray[np.float32] | NDArray[np.uint8]) -> None:
-        height, width = picture.shape[:2]
-        size = (WIDTH_PX, max(1, round(height * WIDTH_PX / width)))
-        small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.float32)
-        if picture.dtype == np.uint8:
-            small /= 255
+    def see_small(self, small: NDArray[np.float32], pts_s: float) -> None:
+        self.pts.append(pts_s)
         # An average over every pixel: one bad value anywhere shows here.
         if not np.isfinite(small).all():
             self.unfinite += 1
             small = np.nan_to_num(small, nan=0.0, posinf=1.0, neginf=0.0)
         small = np.clip(small, 0, 1)
-        rows, columns = GRID if height >= width else GRID[::-1]
+        rows, columns = GRID if small.shape[0] >= small.shape[1] else GRID[::-1]
         cells = cv2.resize(small, (columns, rows), interpolation=cv2.INTER_AREA)
         self.lab.append(np.asarray(cv2.cvtColor(cells, cv2.COLOR_RGB2LAB), np.float32))
         luma = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.float32)
@@ -247,6 +252,19 @@ class Gate:
         for chunk in frames:
             self._out.see(chunk)
             yield chunk
+
+    def see_out(self, smalls: NDArray[np.float32], pts_s: NDArray[np.float64]) -> None:
+        """Take frames on their way out of the stage that somebody else has made small.
+
+        Parameters
+        ----------
+        smalls : ndarray, shape (n, h, w, 3), dtype float32
+            R'G'B' in [0, 1], averaged over areas to :func:`compared_px`.
+        pts_s : ndarray, shape (n,), dtype float64
+            Their times.
+        """
+        for small, at_s in zip(smalls, pts_s, strict=True):
+            self._out.see_small(small, float(at_s))
 
     @property
     def readings(self) -> tuple[GateReading, GateReading]:

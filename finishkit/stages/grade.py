@@ -19,7 +19,7 @@ from finishkit.frames import Frames
 from finishkit.measure.colour import AXES, DE_PER_UNIT
 from finishkit.settings import GradeSettings
 from finishkit.shots import ShotId
-from finishkit.stages import Notes, ShotInput
+from finishkit.stages import DeviceFilter, Notes, ShotInput
 from finishkit.stages.lut import Lut, apply_lut, build_lut, look_up, slice_lut, write_cube
 from finishkit.stages.match import Match, solve_match
 from finishkit.stages.ramp import KNOTS, Ramp, solve_ramp
@@ -56,6 +56,26 @@ class Grade:
 
     def __call__(self, frames: Iterator[Frames], notes: Notes) -> Iterator[Frames]:
         """Yield graded frames; note ``grade.wb_r`` ... ``grade.sat`` and the distances."""
+        self._note(notes)
+        slices = slice_lut(self.lut)
+        for chunk in frames:
+            if self.ramp is None:
+                yield chunk.with_data(apply_lut(chunk.data, slices))
+            else:
+                out = [
+                    apply_lut(chunk.data[i : i + 1], self.table_at(float(time_s)))
+                    for i, time_s in enumerate(chunk.pts_s)
+                ]
+                yield chunk.with_data(np.concatenate(out))
+
+    def on_device(self, device: str, notes: Notes) -> DeviceFilter:
+        """Return the same treatment for frames on a device."""
+        from finishkit.stages.device_twins import GradeOnDevice
+
+        self._note(notes)
+        return GradeOnDevice(self, device)
+
+    def _note(self, notes: Notes) -> None:
         for axis in AXES:
             notes[f"grade.{axis}"] = float(getattr(self.match.trim, axis))
         notes["grade.before_de"] = self.match.before_de
@@ -63,19 +83,12 @@ class Grade:
         if self.ramp is not None:
             notes["grade.drift_before_de"] = self.ramp.before_de
             notes["grade.drift_residual_de"] = self.ramp.residual_de
-        slices = slice_lut(self.lut)
-        for chunk in frames:
-            if self.ramp is None:
-                yield chunk.with_data(apply_lut(chunk.data, slices))
-            else:
-                out = [
-                    apply_lut(chunk.data[i : i + 1], self._at(float(time_s), self.ramp))
-                    for i, time_s in enumerate(chunk.pts_s)
-                ]
-                yield chunk.with_data(np.concatenate(out))
 
-    def _at(self, time_s: float, ramp: Ramp) -> Lut:
-        place = float(np.clip(time_s / ramp.duration_s, 0, 1)) * (len(self.tables) - 1)
+    def table_at(self, time_s: float) -> Lut:
+        """Return the table of a moment of the shot, in seconds from its start."""
+        if self.ramp is None:
+            return self.lut
+        place = float(np.clip(time_s / self.ramp.duration_s, 0, 1)) * (len(self.tables) - 1)
         before = min(int(place), len(self.tables) - 2)
         part = np.float32(place - before)
         return np.asarray(

@@ -19,7 +19,7 @@ from finishkit.frames import Frames
 from finishkit.measure.noise import noise_sigma
 from finishkit.settings import GrainSettings
 from finishkit.shots import ShotId
-from finishkit.stages import Notes, ShotInput
+from finishkit.stages import DeviceFilter, Notes, ShotInput
 
 Picture = NDArray[np.float32]
 
@@ -80,20 +80,35 @@ class Grain:
             for picture, into, pts_s in zip(pictures, out, chunk.pts_s, strict=True):
                 if own is None:
                     own = own_grain(picture)
-                lacking = max(self.sigma_codes**2 - (own or 0.0) ** 2, 0.0) ** 0.5
-                added = self.strength * lacking
-                notes["grain.own_codes"], notes["grain.added_codes"] = own or 0.0, added
-                self._add(picture, added, float(pts_s), into)
+                self._add(picture, self.added_codes(own, notes), float(pts_s), into)
             yield chunk.with_data(out)
 
-    def _add(self, picture: Picture, codes: float, pts_s: float, into: Picture) -> None:
-        height, width = picture.shape[:2]
+    def on_device(self, device: str, notes: Notes) -> DeviceFilter:
+        """Return the same treatment for frames on a device."""
+        from finishkit.stages.device_twins import GrainOnDevice
+
+        return GrainOnDevice(self, device, notes)
+
+    def added_codes(self, own: float | None, notes: Notes) -> float:
+        """Return how much grain a shot is given that has so much of its own; note both."""
+        lacking = max(self.sigma_codes**2 - (own or 0.0) ** 2, 0.0) ** 0.5
+        added = self.strength * lacking
+        notes["grain.own_codes"], notes["grain.added_codes"] = own or 0.0, added
+        return added
+
+    def place(self, pts_s: float) -> tuple[int, int, bool, bool]:
+        """Return from where a frame's grain is cut, top and left, and which way it is turned."""
         # A seed of its own for every frame: no frame needs the one before, so neither the chunks
         # nor the place where a run was taken up again can be seen in the picture.
         seed = (zlib.crc32(self.shot.encode()), round(pts_s * 1e6) % 2**32)
         top, left, turn = np.random.default_rng(seed).integers(0, (SHIFT_PX, SHIFT_PX, 4))
-        field = _field(height, width)[top : top + height, left : left + width]
-        field = field[:: -1 if turn & 1 else 1, :: -1 if turn & 2 else 1]
+        return int(top), int(left), bool(turn & 1), bool(turn & 2)
+
+    def _add(self, picture: Picture, codes: float, pts_s: float, into: Picture) -> None:
+        height, width = picture.shape[:2]
+        top, left, upside_down, mirrored = self.place(pts_s)
+        field = grain_field(height, width)[top : top + height, left : left + width]
+        field = field[:: -1 if upside_down else 1, :: -1 if mirrored else 1]
         shape = np.array([[*(2 * LUMA), -1]], np.float32) * np.float32(
             np.sqrt(EXTREMES * codes / 255)
         )
@@ -109,7 +124,7 @@ class Grain:
 
 
 @lru_cache(maxsize=2)
-def _field(height: int, width: int) -> NDArray[np.float32]:
+def grain_field(height: int, width: int) -> NDArray[np.float32]:
     """Return grain of standard deviation 1, without waves longer than :data:`WHOLE_PX`."""
     size = (height + SHIFT_PX, width + SHIFT_PX)
     white = np.random.default_rng(2160).standard_normal(size, dtype=np.float32)

@@ -16,7 +16,7 @@ from finishkit.models.reference import reference_upscaler
 from finishkit.models.shared import upscaler
 from finishkit.settings import UpscaleSettings
 from finishkit.shots import ShotId
-from finishkit.stages import Notes, ShotInput
+from finishkit.stages import DeviceFilter, Notes, ShotInput
 
 Fit = Literal["crop", "pad"]
 Picture = NDArray[np.float32]
@@ -63,6 +63,11 @@ def resize(picture: Picture, size_px: tuple[int, int]) -> Picture:
     return np.clip(resized, 0, 1, out=resized)
 
 
+def shrinks(size_px: tuple[int, int], out_px: tuple[int, int]) -> bool:
+    """Say whether a resize grows neither side: then it averages over areas."""
+    return out_px[0] <= size_px[0] and out_px[1] <= size_px[1]
+
+
 def _resized(picture: Picture, size_px: tuple[int, int], room: Picture | None) -> Picture:
     """Resize without clipping; into ``room`` of an earlier call, whose memory is known already."""
     height, width = picture.shape[:2]
@@ -71,8 +76,7 @@ def _resized(picture: Picture, size_px: tuple[int, int], room: Picture | None) -
     if (width, height) == size_px:
         room[:] = picture
         return room
-    shrinks = size_px[0] <= width and size_px[1] <= height
-    way = cv2.INTER_AREA if shrinks else cv2.INTER_LANCZOS4
+    way = cv2.INTER_AREA if shrinks((width, height), size_px) else cv2.INTER_LANCZOS4
     return np.asarray(cv2.resize(picture, size_px, dst=room, interpolation=way), np.float32)
 
 
@@ -210,11 +214,7 @@ class Upscale:
             pictures = chunk.as_float()
             out = np.empty((len(chunk), self.out_px[1], self.out_px[0], 3), np.float32)
             h, w = pictures.shape[1:3]
-            plan = framing((w, h), self.out_px, self.fit)
-            share = 0.0 if self.model == "lanczos" or plan.scale <= 1 else self.strength
-            notes["upscale.scale"] = plan.scale
-            notes["upscale.strength"] = share
-            notes["upscale.input_scale"] = self.input_scale if share else 1.0
+            plan, share = self.planned((w, h), notes)
             left, top, right, bottom = plan.window_px
             for picture, into in zip(pictures, out, strict=True):
                 window = picture[top:bottom, left:right]
@@ -225,13 +225,36 @@ class Upscale:
                 _place(enlarged, into)
             yield chunk.with_data(out)
 
+    def planned(self, source_px: tuple[int, int], notes: Notes) -> tuple[Framing, float]:
+        """Return how a source is framed and the net's share in it; note both."""
+        plan = framing(source_px, self.out_px, self.fit)
+        share = 0.0 if self.model == "lanczos" or plan.scale <= 1 else self.strength
+        notes["upscale.scale"] = plan.scale
+        notes["upscale.strength"] = share
+        notes["upscale.input_scale"] = self.input_scale if share else 1.0
+        return plan, share
+
+    def given_px(self, window_px: tuple[int, int]) -> tuple[int, int]:
+        """Return the size (width, height) at which the net is given a window of that size."""
+        w, h = window_px
+        return max(1, round(w * self.input_scale)), max(1, round(h * self.input_scale))
+
+    @property
+    def asks_a_net(self) -> bool:
+        """Whether a net of ours may be asked, and so a GPU be used."""
+        return self.model != "lanczos" and self.strength > 0 and self.engine == "finishkit"
+
+    def on_device(self, device: str, notes: Notes) -> DeviceFilter:
+        """Return the same treatment for frames on a device."""
+        from finishkit.stages.device_twins import UpscaleOnDevice
+
+        return UpscaleOnDevice(self, device, notes)
+
     def _netted(
         self, window: Picture, inner_px: tuple[int, int], plain: Picture | None, share: float
     ) -> Picture:
         """Return the net's enlargement, or its blend with the plain one."""
-        h, w = window.shape[:2]
-        size = (max(1, round(w * self.input_scale)), max(1, round(h * self.input_scale)))
-        given = resize(window, size)
+        given = resize(window, self.given_px((window.shape[1], window.shape[0])))
         if self.engine == "reference":
             net = reference_upscaler(self.model, self.tile_px, self.model_sha256)
         else:

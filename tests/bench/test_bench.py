@@ -203,4 +203,8 @@ def test_the_gpu_command_runs_without_a_gpu(tmp_path):
     (top,) = gpu["kernels"].values()
     assert 0 < sum(k["share"] for k in top) <= 1.001
     assert any("conv" in k["name"] for k in top)
+    finishing = gpu["finishing"]
+    assert finishing["worst_codes"] <= 2
+    assert finishing["host"]["frame_s"] > 0
+    assert finishing["device, 2 at once"]["frame_s"] > 0
     assert set(gpu["codecs"]) >= {"h264_nvenc", "h264_cuvid"}
