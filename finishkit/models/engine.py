@@ -154,6 +154,7 @@ class Upscaler:
         # On a CPU one frame at a time is fastest, since it stays in cache.
         self._batch = GPU_BATCH if self.device == "cuda" else 1
         self._net = _net(card, self.device, precision, self.runtime, torch.get_num_threads())
+        self._plans: dict[tuple[int, int, int], tuple[int, int]] = {}
         self.seam_codes = 0.0
 
     def _choose(self, runtime: Runtime, dtype: Precision) -> tuple[str, str]:
@@ -184,15 +185,22 @@ class Upscaler:
         batch = min(self._batch, n)
         if self._tile_px:
             return batch, self._tile_px
-        while batch > 1 and self._planned_tile_px(h, w, batch):
-            batch //= 2
-        return batch, self._planned_tile_px(h, w, batch)
+        if (h, w, batch) not in self._plans:
+            fitted = batch
+            while fitted > 1 and self._planned_tile_px(h, w, fitted):
+                fitted //= 2
+            # Kept: what is free changes from chunk to chunk, and every new shape of a tile costs a
+            # search for kernels.
+            self._plans[h, w, batch] = fitted, self._planned_tile_px(h, w, fitted)
+        return self._plans[h, w, batch]
 
     def _planned_tile_px(self, h: int, w: int, batch: int) -> int:
         value_bytes = torch.finfo(self.dtype).bits // 8
         needed = PEAK_CHANNELS[self.card.arch] * value_bytes + 2 * 4 * 3 * self.card.scale**2
-        free = min(free_bytes(self.device), self._gpu_bytes or math.inf)
-        room_px = MEMORY_SHARE * free / needed / batch
+        free = float(free_bytes(self.device))
+        if self._gpu_bytes:
+            free = min(free, self._gpu_bytes - torch.cuda.memory_allocated())
+        room_px = max(0.0, MEMORY_SHARE * free / needed / batch)
         if h * w <= room_px:
             return 0
         side_px = int(math.sqrt(room_px)) - 2 * self.card.halo_px

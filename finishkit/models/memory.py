@@ -69,7 +69,9 @@ def free_bytes(device: str) -> int:
     free : int
     """
     if device == "cuda":
-        return torch.cuda.mem_get_info()[0]
+        # What torch keeps to use again is free for this process, and taken for the driver.
+        kept = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
+        return torch.cuda.mem_get_info()[0] + kept
     free = psutil.virtual_memory().available
     # In a container the kernel's limit counts, not the machine's memory.
     limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")

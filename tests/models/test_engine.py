@@ -203,12 +203,31 @@ def test_little_memory_means_tiles(exact: Upscaler, monkeypatch: pytest.MonkeyPa
     assert tile_px % 16 == 0
 
 
+def test_a_batch_is_made_smaller_before_a_picture_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = Upscaler(FAST, device="cpu", dtype="float32")
+    own._batch = 4
+    whole_bytes = 1024  # what one frame takes is found by trying
+    while True:
+        monkeypatch.setattr(engine, "free_bytes", lambda device, free=whole_bytes: free)
+        if own._planned_tile_px(96, 54, 1) == 0:
+            break
+        whole_bytes *= 2
+    monkeypatch.setattr(engine, "free_bytes", lambda device: 2 * whole_bytes)
+    assert own._planned(96, 54, 4) == (2, 0)
+    monkeypatch.setattr(engine, "free_bytes", lambda device: whole_bytes // 4)
+    assert own._planned(96, 54, 4) == (2, 0), "one shape a shot, whatever else takes memory"
+    batch, tile_px = own._planned(54, 96, 4)
+    assert batch == 1
+    assert tile_px > 0
+
+
 def test_a_bound_on_the_gpu_means_tiles_however_much_is_free(
     exact: Upscaler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "free_bytes", lambda device: 2**37)
     assert exact._planned_tile_px(960, 540, 1) == 0
     monkeypatch.setattr(exact, "_gpu_bytes", 2**28)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda: 0)
     assert 32 <= exact._planned_tile_px(960, 540, 1) < 540
 
 
