@@ -1,6 +1,6 @@
 """How the time of ``finishkit finish`` grows with shots, with their length and with their size.
 
-    python bench/growth.py [--repeats 2] [--anyway] [--out runs/bench] [--model lanczos]
+    python bench/growth.py [--repeats 2] [--series frames] [--out runs/bench] [--model lanczos]
 
 Each point is the command as a user runs it, into a new folder. Two slopes are told: of the whole
 time against the size on double logarithmic axes, which a fixed cost flattens; and of the part above
@@ -28,11 +28,14 @@ from bench.tree import watched
 SMALL_PX, MASTER_PX = (144, 256), (288, 512)
 SERIES: dict[str, list[tuple[int, int, int]]] = {
     "shots": [(n, 12, 1) for n in (2, 4, 8, 16)],
-    "frames": [(2, n, 4) for n in (24, 48, 96, 192)],
+    "frames": [(2, n, 3) for n in (96, 192, 384, 768)],
     "pixels": [(2, 96, n) for n in (1, 2, 3, 4)],
 }
 """Shots, frames a shot, and how many times as wide and high the clips and the master are. Length is
-tried at the largest size: small clips cost little beside what a run and a shot cost anyway."""
+tried at a large size: small clips cost little beside what a run and a shot cost anyway."""
+
+SWEEP = 48
+"""Frames of one drift, there or back: a longer clip must not be a slower one, which costs less."""
 
 BARE: dict[str, list[tuple[int, int, int]]] = {
     "shots": [(1, 4, 1), (2, 4, 1), (3, 4, 1)],
@@ -85,7 +88,7 @@ def timed(folder: Path, point: tuple[int, int, int], model: str, repeats: int) -
     size = (SMALL_PX[0] * times, SMALL_PX[1] * times)
     if not episode.exists():
         for i in range(shots):
-            clip(episode / f"shot_{i:03d}.mp4", size, frames, seed=i % 8 + 1)
+            clip(episode / f"shot_{i:03d}.mp4", size, frames, seed=i % 8 + 1, sweep=SWEEP)
     master = (MASTER_PX[0] * times, MASTER_PX[1] * times)
     look = locked(folder / f"look_{times}.toml", master, model)
     out = folder / "out"
@@ -130,11 +133,12 @@ def main() -> None:
     parser.add_argument("--anyway", action="store_true")
     parser.add_argument("--out", type=Path, default=Path("runs/bench"))
     parser.add_argument("--model", default="lanczos")
+    parser.add_argument("--series", nargs="*", choices=tuple(SERIES), default=tuple(SERIES))
     parser.add_argument("--tiny", action="store_true")
     asked = parser.parse_args()
     before = quiet.require_quiet(asked.anyway)
     with tempfile.TemporaryDirectory(prefix="growth") as folder:
-        series = BARE if asked.tiny else SERIES
+        series = {k: v for k, v in (BARE if asked.tiny else SERIES).items() if k in asked.series}
         found = grown(Path(folder), asked.model, asked.repeats, series)
     record = {
         "schema": 1,

@@ -77,7 +77,7 @@ def finished_on_device(
     filters : sequence of Filter
         From :func:`first_on_device` on.
     watched : int
-        So many of them are judged by the gate.
+        So many of them are judged by the gate; none: what it judges came before.
     shot : str
         Whose frames they are, for errors.
     notes : Notes
@@ -113,7 +113,8 @@ def finished_on_device(
         if not np.isfinite(sums).all():
             raise FinishError(f"{shot}: a stage gave pictures that are no numbers.", "nan")
         pts_s = times.popleft()
-        gate.see_out(np.asarray(small, np.float32).transpose(0, 2, 3, 1), pts_s)
+        if watched > 0:
+            gate.see_out(np.asarray(small, np.float32).transpose(0, 2, 3, 1), pts_s)
         yield CodedFrames(data=np.asarray(planes, np.uint8), pts_s=pts_s)
 
 

@@ -198,6 +198,14 @@ def test_what_is_no_number_is_told_although_a_table_would_hide_it(device, same_n
         )
 
 
+def test_a_gate_that_has_seen_enough_is_shown_nothing(device, same_net):
+    gate = Gate()
+    more = {"shot": "s1", "notes": {}, "gate": gate, "device": device}
+    coded = list(finished_on_device(frames(), (enlarge(),), 0, **more))
+    assert sum(map(len, coded)) == COUNT
+    assert len(gate.readings[1].pts_s) == 0
+
+
 def test_where_frames_stay_on_the_device():
     class Unknown:
         def __call__(self, frames, notes):

@@ -39,6 +39,6 @@ def test_an_attempt_that_goes_on_afterwards_leaves_nothing(tmp_path):
         time.sleep(0.05)
         left = time.monotonic()
     late.join()
-    assert time.monotonic() - left < 5
+    assert time.monotonic() - left < 30
     assert over.is_set()
     assert not list(tmp_path.iterdir())
