@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from finishkit.crew import Lost, Patience
 from finishkit.engines import Needs
 from finishkit.engines.errand import (
+    BEGUN,
     ClusterError,
     Errand,
     Returned,
@@ -46,12 +47,15 @@ FIRST_WORKER_S: Final = 30.0
 """So long is waited for the first worker of a cluster."""
 NO_WORKER_S: Final = 600.0
 """So long for another one, when the last one was lost: a queue takes a while."""
-LOSSES: Final = 6
-"""A task is submitted so many times; Dask gives up on one after the workers it has outlived
-(``distributed.scheduler.allowed-failures``, 3). It blames all that a dead worker had in its queue,
-not only what it was at: with 3, good shots were set aside when workers were killed every second."""
+LOSSES: Final = 8
+"""A task is given up when so many workers died while they were at it. Dask gives it back after four
+(``distributed.scheduler.allowed-failures``), and blames all that a dead worker had in its queue:
+with workers killed every second on a busy machine, shots were blamed for 24 deaths that had hardly
+been begun. So only those count of which a worker had said that it begins (``BEGUN``)."""
 TROUBLES: Final = 10
 """The same for a task that the cluster lost though no worker died of it."""
+BLAMES: Final = 30
+"""The same for one that is blamed again and again though no worker said that it begins."""
 
 
 @dataclass(slots=True)
@@ -61,6 +65,7 @@ class _Task:
     errand: Errand
     deaths: int = 0
     losses: int = 0
+    blames: int = 0
 
 
 class DaskEngine:
@@ -312,7 +317,7 @@ class _Round:
         most = 2 * self.engine.slots(self.wanted) + 2
         while self.waiting and len(self.running) < most:
             task = self.waiting.popleft()
-            attempt = f"{self.name}-{task.index}-{task.deaths + task.losses}"
+            attempt = f"{self.name}-{task.index}-{task.blames + task.losses}"
             key = f"{key_of(self.function, task.item)}-{attempt}"
             future = self.client.submit(
                 run_errand, task.errand, key=key, pure=False, resources=dict(self.wanted) or None
@@ -355,7 +360,8 @@ class _Round:
             self.running[future] = task
             return None
         except Exception as error:
-            return self._lost(task, error, isinstance(error, KilledWorker))
+            begun = self._begun(future) if isinstance(error, KilledWorker) else None
+            return self._lost(task, error, begun)
         if isinstance(returned.answer, ClusterError):
             raise returned.answer
         if isinstance(returned.answer, Lost):
@@ -364,9 +370,18 @@ class _Round:
             take_over(returned.part, returned.part_bytes, task.item.part)
         return (returned.answer,)
 
-    def _lost(self, task: _Task, error: Exception, killed: bool) -> tuple[Any] | None:
+    def _begun(self, future: "Future") -> int:
+        """Return how often a worker has said that it begins with a task."""
+        with contextlib.suppress(OSError, TimeoutError):
+            events: Any = self.client.get_events(BEGUN)
+            return sum(said == str(future.key) for _, said in events)
+        return 0
+
+    def _lost(self, task: _Task, error: Exception, begun: int | None) -> tuple[Any] | None:
+        """Submit a task again that workers died of (``begun`` by so many), or that was lost."""
         from concurrent.futures import CancelledError
 
+        killed = begun is not None
         if not killed and not isinstance(error, (CancelledError, OSError)):
             raise ClusterError(
                 f"A worker of {self.engine.address} could not begin its work"
@@ -375,9 +390,10 @@ class _Round:
                 "cluster_failed",
             ) from error
         # Counted apart: a task that the cluster lost twice is no nearer to being a killer.
-        task.deaths += killed
+        task.blames += killed
         task.losses += not killed
-        if task.deaths >= LOSSES or task.losses >= TROUBLES:
+        task.deaths += begun or 0
+        if task.deaths >= LOSSES or task.losses >= TROUBLES or task.blames >= BLAMES:
             # Its child takes the crash of a bad clip; whole workers die of memory.
             return (lost_error(task.item, Lost("killed", "its Dask workers died")),)
         self.waiting.appendleft(task)

@@ -4,6 +4,7 @@ The work is done in a child of the Dask worker: a clip that kills its process th
 and Dask never blames, or reruns, what happened to be beside it.
 """
 
+import contextlib
 import dataclasses
 import pickle
 import threading
@@ -11,7 +12,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from finishkit.crew import Crew, Patience
 from finishkit.environment import environment
@@ -69,6 +70,9 @@ class Returned:
     part_bytes: int = 0
 
 
+BEGUN: Final = "finishkit-begun"
+"""Topic of Dask's events under which a worker says what it begins: the key of the task."""
+
 _crews = threading.local()
 
 
@@ -85,6 +89,7 @@ def run_errand(errand: Errand) -> bytes:
     packed : bytes
         A pickled :class:`Returned`.
     """
+    _say_begun()
     crew = getattr(_crews, "crew", None)
     if crew is None or crew.patience != errand.patience:
         # Kept warm; its processes end with this worker's.
@@ -94,6 +99,14 @@ def run_errand(errand: Errand) -> bytes:
             return answer
         return pickle.dumps(Returned(answer=answer))
     raise AssertionError("an errand without an answer")
+
+
+def _say_begun() -> None:
+    from distributed import get_worker
+
+    with contextlib.suppress(ValueError):  # not in a worker
+        worker = get_worker()
+        worker.log_event(BEGUN, str(worker.get_current_task()))
 
 
 def _in_child(errand: Errand) -> bytes:

@@ -56,6 +56,8 @@ def perform(deed):
         raise OddError(1, 2)
     if what == "unpicklable":
         return lambda: None
+    if what == "kill the worker":
+        os.kill(os.getppid(), signal.SIGKILL)
     if what == "die" or (what == "die once" and _once(deed.mark)):
         os.kill(os.getpid(), signal.SIGKILL)
     if what == "sleep" or (what == "sleep once" and _once(deed.mark)):

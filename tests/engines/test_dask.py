@@ -12,7 +12,7 @@ import pytest
 
 from finishkit.crew import Patience
 from finishkit.engines import open_engine, parts
-from finishkit.engines.dask import DaskEngine
+from finishkit.engines.dask import LOSSES, DaskEngine
 from finishkit.engines.errand import ClusterError
 from finishkit.engines.own_cluster import own_cluster
 from finishkit.environment import environment
@@ -79,6 +79,18 @@ def test_a_lost_worker_costs_nothing(engine, tmp_path):
     assert sorted(done) == [d.shot for d in deeds]
     assert sorted(p.name for p in tmp_path.iterdir()) == [d.part.name for d in deeds]
     assert workers(engine) != before
+
+
+@pytest.mark.slow
+def test_what_kills_its_worker_is_given_up_and_not_what_waits_beside_it(engine, tmp_path):
+    begun = {name: tmp_path / name for name in "abcdef"}
+    deeds = [
+        Deed(name, "kill the worker" if name == "b" else "work", begun=mark)
+        for name, mark in begun.items()
+    ]
+    found = {d.shot: getattr(a, "code", type(a).__name__) for d, a in engine.map(perform, deeds)}
+    assert found == {**dict.fromkeys("acdef", "int"), "b": "killed"}
+    assert LOSSES <= len(begun["b"].read_text().splitlines()) < LOSSES + 4
 
 
 def test_work_that_was_done_before_is_done_again(engine, tmp_path, monkeypatch):
