@@ -48,14 +48,11 @@ FIRST_WORKER_S: Final = 30.0
 NO_WORKER_S: Final = 600.0
 """So long for another one, when the last one was lost: a queue takes a while."""
 LOSSES: Final = 8
-"""A task is given up when so many workers died while they were at it. Dask gives it back after four
-(``distributed.scheduler.allowed-failures``), and blames all that a dead worker had in its queue:
-with workers killed every second on a busy machine, shots were blamed for 24 deaths that had hardly
-been begun. So only those count of which a worker had said that it begins (``BEGUN``)."""
-TROUBLES: Final = 10
-"""The same for a task that the cluster lost though no worker died of it."""
-BLAMES: Final = 30
-"""The same for one that is blamed again and again though no worker said that it begins."""
+"""A task is given up when so many workers died while they were at it: had said that they begin.
+Dask gives it back after four (``distributed.scheduler.allowed-failures``) and blames all that was
+in their queues: on a busy machine, shots hardly begun were blamed for 24 deaths."""
+TROUBLES, BLAMES = 10, 30
+"""The same for what the cluster lost though no worker died of it, and for bare blames."""
 
 
 @dataclass(slots=True)
