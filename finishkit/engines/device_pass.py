@@ -34,6 +34,9 @@ MOST_CODES: Final = 2
 MEAN_CODES: Final = 0.05
 """The device's pictures may differ from the host's by so much, in 8-bit codes: the host looks up
 blue in the nearest of a thousand slices (0.27 at most), and sums round in another order."""
+_SIDE_PX: Final = 48
+_OUT_PX: Final = (210, 260)
+"""Of what is compared; no multiple of four times the side, so that resizing is compared too."""
 
 
 def first_on_device(filters: Sequence[Filter]) -> int | None:
@@ -224,7 +227,3 @@ def differences(device: str) -> tuple[float, float]:
     planes, _, _ = _through(twins, 1, DeviceFrames(data=there, pts_s=np.zeros(1)))
     off = np.abs(planes[0].cpu().numpy().astype(np.int16) - packed_420(grained.data[0]))
     return float(off.max()), float(off.mean())
-
-
-_SIDE_PX: Final = 48
-_OUT_PX: Final = (210, 260)
